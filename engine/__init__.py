@@ -1,0 +1,1 @@
+"""The engine: events in, signals, decisions and actions out. `docs/architecture.md` is its map."""

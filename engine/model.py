@@ -1,0 +1,211 @@
+"""The vocabulary of the engine: every value that travels between its parts.
+
+All of them are frozen. Times are int milliseconds since 1970 in UTC, and their names end in `at` or `_ms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Scalar: TypeAlias = str | int | float | bool | None
+# What JSON can hold. Attributes keep the shape they came in; conditions read scalars out of them.
+Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
+
+SECOND_MS = 1_000
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+WEEK_MS = 604_800_000
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """An immutable fact.
+
+    `entities` maps an entity kind to its id (`{"customer": "c7"}`), `attributes` is the record as it came in,
+    `body` is a 64-bit digest of the raw bytes that tells a repeated event from a conflicting one, and `id_is_weak`
+    says that the id was derived from the position, so that a repeat at another position cannot be recognised.
+    """
+
+    id: str
+    event: str
+    at: int
+    stream: str
+    entities: dict[str, str]
+    attributes: dict[str, Json]
+    arrived_at: int = 0
+    body: int = 0
+    id_is_weak: bool = False
+
+
+class Routed(msgspec.Struct, frozen=True, gc=False):
+    """One event addressed to one entity, or with `entity` "unit" a profile addressed to a recipient's unit.
+
+    `primary` marks the first of the records that one event became; what is counted once per event is counted there.
+    """
+
+    entity: str
+    key: str
+    position: int
+    event: Event
+    primary: bool = True
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """Event time has reached `at` on every source that is not idle."""
+
+    at: int
+
+
+class StreamStalled(msgspec.Struct, frozen=True, gc=False):
+    """Nothing has come on `stream` since `since`, longer than its `stalled_after`; silence on it proves nothing."""
+
+    stream: str
+    since: int
+
+
+class StreamResumed(msgspec.Struct, frozen=True, gc=False):
+    """`stream` flows again from `at`."""
+
+    stream: str
+    at: int
+
+
+Record: TypeAlias = Routed | Tick | StreamStalled | StreamResumed
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """Input that could not be taken, kept with the raw bytes so that it can be replayed after a fix.
+
+    `reason` is one of the codes listed in docs/bad-input.md. `raw` holds at most `RAW_KEPT` bytes; `raw_size` and
+    `raw_digest` (hex) describe the whole.
+    """
+
+    reason: str
+    detail: str
+    stream: str
+    source: str
+    position: int
+    raw: bytes
+    raw_size: int
+    raw_digest: str
+    arrived_at: int = 0
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WATCH = "watch"
+    URGENT = "urgent"
+
+
+class Mode(StrEnum):
+    LIVE = "live"
+    SHADOW = "shadow"
+    PAUSED = "paused"
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One line of a signal's story: what was measured and what it was held against.
+
+    `limit` is the threshold, `comparator` the word between (`at_least`), `in_a_row` how many periods had to agree.
+    """
+
+    measure: str
+    value: Scalar
+    comparator: str = ""
+    limit: Scalar | tuple[Scalar, ...] = None
+    in_a_row: int = 0
+    met: bool = True
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """A detector's verdict on one entity, as it opens or closes.
+
+    `id` is the digest of (project, detector, entity, key, started_at) and the same for opening and closing.
+    `unit` is whose limits and arbitration it falls under; `related` the other entities its latest events named.
+    `cooldown_until` is set while an earlier episode's cooldown still runs. `event_ids` keeps the latest 20.
+    """
+
+    id: str
+    detector: str
+    version: str
+    entity: str
+    key: str
+    unit: str
+    state: Literal["firing", "resolved"]
+    at: int
+    started_at: int
+    severity: Severity
+    mode: Mode
+    reason: str
+    owner: str
+    readings: tuple[Reading, ...] = ()
+    event_ids: tuple[str, ...] = ()
+    related: Mapping[str, str] = {}
+    attributes: Mapping[str, Json] = {}
+    cooldown_until: int = 0
+
+
+class Outcome(StrEnum):
+    CHOSEN = "chosen"
+    HELD = "held"
+    DROPPED = "dropped"
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of one candidate: chosen, or held or dropped at a named gate, with what led there.
+
+    `gate` is empty when chosen. `versions` names the detector, play and configuration it was made under.
+    It contains no offset, worker or wall time, so replaying the same events gives the same bytes.
+    """
+
+    id: str
+    at: int
+    unit: str
+    recipient: str
+    signal_id: str
+    detector: str
+    entity: str
+    key: str
+    play: str
+    outcome: Outcome
+    gate: str
+    detail: str
+    why: str
+    reason: str
+    severity: Severity
+    action_id: str
+    readings: tuple[Reading, ...]
+    event_ids: tuple[str, ...]
+    versions: Mapping[str, str]
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """A chosen play for one recipient on one channel. Its id is the same however often it is derived.
+
+    `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
+    """
+
+    id: str
+    signal_id: str
+    decision_id: str
+    play: str
+    detector: str
+    channel: str
+    unit: str
+    recipient: str
+    step: str
+    at: int
+    expires_at: int
+    tier: int
+    purpose: Literal["critical", "service", "marketing"]
+    owner: str
+    title: str
+    text: str
+    why: str
+    severity: Severity
+    event_ids: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()

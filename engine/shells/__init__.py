@@ -1,0 +1,1 @@
+"""Loops and input/output around the pure steps: local, backtest, dispatch, stores, wiring, metrics, logs."""

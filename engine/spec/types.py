@@ -1,0 +1,302 @@
+"""The typed form of everything a user writes. Built only by the parser, so each instance is known to be sound.
+
+Durations are int milliseconds. Names are as written. `Place` says where in which file a thing stands, for messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
+from engine.ports import Comparator, FieldTest
+
+
+class Place(msgspec.Struct, frozen=True):
+    path: str = ""
+    line: int = 0
+    column: int = 0
+
+
+# ---- detectors
+
+
+class MeasureSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`logins: {count: usage.login, over: 7d}`: name, word (`count`) and the kind's own options."""
+
+    name: str
+    word: str
+    options: Any
+    place: Place = Place()
+
+
+class Compare(msgspec.Struct, frozen=True, kw_only=True):
+    """A measure held against a limit; with `in_a_row` n, in each of the last n closed periods (0 = now)."""
+
+    measure: str
+    comparator: Comparator
+    limit: Scalar | tuple[Scalar, ...]
+    in_a_row: int = 0
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition of a plugin kind (`absent`, `expect`, `sequence`) with its own options."""
+
+    word: str
+    options: Any
+
+
+class AttributeTest(msgspec.Struct, frozen=True):
+    """`account.stage: {is: live}`: an attribute from a profile. `entity` is the word before the first dot."""
+
+    entity: str
+    test: FieldTest
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """Another detector is firing for the same unit."""
+
+    detector: str
+
+
+class AllOf(msgspec.Struct, frozen=True):
+    parts: tuple[ConditionSpec, ...]
+
+
+class AnyOf(msgspec.Struct, frozen=True):
+    parts: tuple[ConditionSpec, ...]
+
+
+ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
+# `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
+Eligibility: TypeAlias = tuple[AttributeTest | Firing, ...]
+
+
+class TestGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of events: `events` in turn, `times` in all, `every_ms` apart, from `at_ms` after the test's start.
+
+    With `per_day`, that many a day on `days` for `lasting_ms` instead. `{n}` in a text value counts
+    from 1. `fields` are as written on the row.
+    """
+
+    __test__ = False
+    events: tuple[str, ...]
+    fields: Mapping[str, Json]
+    at_ms: int = 0
+    times: int = 1
+    every_ms: int = 0
+    per_day: int = 0
+    days: Literal["all", "weekdays", "weekend"] = "all"
+    lasting_ms: int = 0
+
+
+class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be so at `at` (absolute ms; -1 = at the end of the test).
+
+    `nothing`: no signal fired up to then. `fired`: this entity's signal opened by then. `resolved`: closed by then.
+    """
+
+    __test__ = False
+    at: int = -1
+    nothing: bool = False
+    fired: str = ""
+    resolved: str = ""
+    play: str = ""
+    fired_in_total: int = -1
+    dropped: str = ""
+    because: tuple[str, ...] = ()
+    place: Place = Place()
+
+
+class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
+    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`)."""
+
+    __test__ = False
+    name: str
+    start: int
+    profile: Mapping[str, Json]
+    given: tuple[TestGiven, ...]
+    expect: tuple[TestExpect, ...]
+    place: Place = Place()
+
+
+class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One YAML document: what to watch, per which entity, when it becomes a signal, and what then.
+
+    `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
+    """
+
+    name: str
+    owner: str
+    reason: str
+    per: str
+    version: str
+    when: ConditionSpec
+    watch: tuple[MeasureSpec, ...] = ()
+    severity: Severity = Severity.WATCH
+    mode: Mode = Mode.LIVE
+    resolve_when: ConditionSpec | None = None
+    for_ms: int = 0
+    keep_firing_for_ms: int = 0
+    cooldown_ms: int = 0
+    only_if: Eligibility = ()
+    unless: Eligibility = ()
+    play: str = ""
+    why: str = ""
+    events: tuple[str, ...] = ()
+    tests: tuple[DetectorTest, ...] = ()
+    place: Place = Place()
+
+
+# ---- plays
+
+
+class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be done about a signal.
+
+    `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
+    `purpose` is written `class:` in YAML. `text` and `title` are Liquid.
+    """
+
+    name: str
+    channel: str
+    text: str
+    version: str
+    purpose: Literal["critical", "service", "marketing"]
+    owner: str
+    to: Literal["customer", "owner", "system"] = "customer"
+    tier: Literal[1, 2, 3] = 2
+    title: str = ""
+    desk: str = ""
+    expires_ms: int = 0
+    class_reason: str = ""
+    place: Place = Place()
+
+
+# ---- the project file
+
+
+class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`customer: customer_id`, or a compound `cart: [customer_id, cart_id]`, with other names the id goes by."""
+
+    kind: str
+    fields: tuple[str, ...]
+    also_known_as: tuple[str, ...] = ()
+    normalise: Literal["none", "nfc"] = "none"
+
+
+class ValueFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a mapped value comes from: a raw field (dotted), or a constant; `as_` is a declared coercion.
+
+    `values` translates raw texts; what it does not name stays as it is, or is refused with `only_listed`.
+    """
+
+    field: str = ""
+    constant: Scalar = None
+    as_: Literal["", "text", "number", "whole", "flag"] = ""
+    values: Mapping[str, str] = {}
+    only_listed: bool = False
+
+
+class TimeFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """How event time is read: numbers by `unit`, texts as ISO 8601 or by `format` (strptime), `zone` for naive ones."""
+
+    field: str = "at"
+    unit: Literal["iso", "s", "ms", "us", "ns"] = "iso"
+    format: str = ""
+    zone: str = ""
+
+
+class EventMap(msgspec.Struct, frozen=True, kw_only=True):
+    """How one raw row becomes one event. `when_present`: the row yields no such event if its time field is empty."""
+
+    event: ValueFrom = ValueFrom(field="event")
+    at: TimeFrom = TimeFrom()
+    id: tuple[str, ...] = ("id",)
+    entities: Mapping[str, ValueFrom | tuple[ValueFrom, ...]] = {}
+    attributes: Mapping[str, ValueFrom] | None = None  # None = the raw row as it is
+    when_present: bool = False
+
+
+class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where events of a family come from, and how their rows are read.
+
+    `source` is a path or glob under the data folder, "-" for stdin, "" for none (fed by another way). With `maps`
+    empty the rows are already in the event shape (or CloudEvents 1.0); several maps make several events of one row.
+    `describes` names the entity whose attributes a profile stream carries.
+    """
+
+    name: str
+    family: Literal["usage", "ticket", "sentiment", "logistics", "profile", "outcome", "other"] = "other"
+    source: str = ""
+    format: Literal["jsonl", "csv"] = "jsonl"
+    delimiter: str = ","
+    maps: tuple[EventMap, ...] = ()
+    events: tuple[str, ...] = ()
+    describes: str = ""
+    lateness_ms: int = 5 * SECOND_MS
+    idle_after_ms: int = 30 * SECOND_MS
+    stalled_after_ms: int = 0
+    sort: bool = False
+    strict_json: bool = False
+    place: Place = Place()
+
+
+class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A named sink: its kind (the file in `sinks/`) and the options that kind declares."""
+
+    name: str
+    kind: str
+    options: Any
+    place: Place = Place()
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    decisions_ms: int = 400 * DAY_MS
+    ledger_ms: int = 400 * DAY_MS
+    dead_letters_ms: int = 90 * DAY_MS
+    entities_ms: int = 400 * DAY_MS  # time-to-live of an entity of which nothing more is heard
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Every bound has a name and a default here."""
+
+    event_bytes: int = 262_144
+    depth: int = 32
+    keys_per_entity_kind: int = 5_000_000
+    record_bytes: int = 1_048_576
+    events_per_batch: int = 2_000
+    seen_ids: int = 1_024
+    send_attempts: int = 8
+    send_timeout_ms: int = 8 * SECOND_MS
+    text_chars: int = 4_000
+
+
+class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name."""
+
+    project: str = "beforehand"
+    time_zone: str = "UTC"
+    unit: tuple[str, ...] = ("account", "customer")
+    entities: tuple[EntitySpec, ...] = ()
+    streams: tuple[StreamSpec, ...] = ()
+    sinks: tuple[SinkSpec, ...] = ()
+    channels: Mapping[str, str] = {}
+    max_ahead_ms: int = 5 * MINUTE_MS
+    dedup_for_ms: int = 24 * HOUR_MS
+    wait_ms: int = 0
+    retention: Retention = Retention()
+    bounds: Bounds = Bounds()
+    place: Place = Place()
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it, sound as a whole. `version` is a hex digest over the project, detectors and plays."""
+
+    project: ProjectSpec
+    detectors: tuple[DetectorSpec, ...]
+    plays: Mapping[str, PlaySpec]
+    version: str
+    folder: str = "."
