@@ -1,0 +1,63 @@
+"""Detect and decide joined for one partition. Every shell, backtest and test drives this, so they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from engine.core.decide import Decide, Units
+from engine.core.detect import Detect
+from engine.core.effects import Effects
+from engine.core.entities import Entities
+from engine.core.plan import Plan
+from engine.core.state import Stalls
+from engine.model import Record, Routed, StreamResumed, StreamStalled, Tick
+
+UNIT = "unit"
+
+
+class Chain:
+    """Feed it records in order; what they led to stands in `effects` until the shell takes it."""
+
+    def __init__(self, plan: Plan, entities: Entities | None = None, units: Units | None = None) -> None:
+        self.plan = plan
+        self.effects = Effects()
+        self.entities = entities or Entities()
+        self.units = units or Units()
+        self.stalls = Stalls()
+        self.detect = Detect(plan, self.entities, self.stalls, self.effects)
+        self.decide = Decide(plan.configuration, self.units, self.effects)
+        self._describes = {s.name: s.describes for s in plan.configuration.project.streams if s.describes}
+        self._handed_over = 0
+
+    def take_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self.take(record)
+
+    def take(self, record: Record) -> None:
+        if isinstance(record, Routed):
+            if record.entity == UNIT:
+                self.decide.on_profile(record, self._describes.get(record.event.stream, ""))
+            else:
+                self.detect.on_event(record)
+        elif isinstance(record, Tick):
+            self.detect.on_tick(record.at)
+            self._hand_over()
+            self.decide.on_tick(record.at)
+        elif isinstance(record, StreamStalled | StreamResumed):
+            self.detect.on_stall(record)
+        else:
+            assert_never(record)
+
+    def _hand_over(self) -> None:
+        """Signals reach deciding in the order they were raised, at the tick that closes their moment."""
+        signals = self.effects.signals
+        for signal in signals[self._handed_over :]:
+            self.decide.on_signal(signal)
+        self._handed_over = len(signals)
+
+    def drain(self) -> Effects:
+        """Everything since the last drain; signals not yet handed over are handed over first."""
+        self._hand_over()
+        self._handed_over = 0
+        return self.effects.take()

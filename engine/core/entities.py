@@ -1,0 +1,83 @@
+"""The entities in memory, what changed among them, and when each must wake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
+
+from engine.core.state import Entity
+from engine.ports import NEVER
+
+# Reads an entity that is not in memory; None where there is none.
+Load: TypeAlias = Callable[[str, str], Entity | None]
+
+
+def _nothing_stored(kind: str, key: str) -> Entity | None:
+    return None
+
+
+class Entities:
+    """Look-up by kind and key, reading through to a store. `touched` lists what changed since the last `saved()`.
+
+    The alarms hold (wake, kind, key); an entry whose time is no longer the entity's own `wake` is stale and skipped.
+    """
+
+    def __init__(self, load: Load = _nothing_stored) -> None:
+        self.by_kind: dict[str, dict[str, Entity]] = {}
+        self.touched: list[Entity] = []
+        self.stored: dict[str, int] = {}
+        self._load = load
+        self._alarms: list[tuple[int, str, str]] = []
+
+    def get(self, kind: str, key: str) -> Entity | None:
+        known = self.by_kind.setdefault(kind, {})
+        entity = known.get(key)
+        if entity is None:
+            entity = self._load(kind, key)
+            if entity is not None:
+                known[key] = entity
+        return entity
+
+    def add(self, entity: Entity) -> None:
+        self.by_kind.setdefault(entity.kind, {})[entity.key] = entity
+        self.stored[entity.kind] = self.stored.get(entity.kind, 0) + 1
+
+    def count(self, kind: str) -> int:
+        """How many entities of a kind there are, in memory or not."""
+        return self.stored.get(kind, 0)
+
+    def touch(self, entity: Entity) -> None:
+        if not entity.touched:
+            entity.touched = True
+            self.touched.append(entity)
+
+    def saved(self) -> None:
+        """What was touched is on disk now."""
+        for entity in self.touched:
+            entity.touched = False
+        self.touched.clear()
+
+    def forget_beyond(self, most: int) -> None:
+        """Let go of the entities longest in memory; the store has them. Call only after `saved()`."""
+        for known in self.by_kind.values():
+            for key in list(known)[: max(0, len(known) - most)]:
+                del known[key]
+
+    def set_alarm(self, wake: int, kind: str, key: str) -> None:
+        if wake < NEVER:
+            heappush(self._alarms, (wake, kind, key))
+
+    def set_alarms(self, alarms: list[tuple[int, str, str]]) -> None:
+        """All alarms anew, as read from a store."""
+        self._alarms = alarms
+        heapify(self._alarms)
+
+    def next_due(self, until: int) -> Entity | None:
+        """An entity whose wake is at or before `until`, earliest first; None when there is no more."""
+        while self._alarms and self._alarms[0][0] <= until:
+            wake, kind, key = heappop(self._alarms)
+            entity = self.get(kind, key)
+            if entity is not None and entity.wake == wake:
+                return entity
+        return None

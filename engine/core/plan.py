@@ -1,0 +1,229 @@
+"""The configuration compiled once: event type -> trackers to feed -> detectors to judge, per kind of entity.
+
+Equal measures are kept once, whichever detectors use them. An event costs by the detectors that concern it, not by
+those that exist.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, measure_of
+from engine.core.digest import digest
+from engine.core.state import Layout, Wanted
+from engine.model import Event
+from engine.ports import Condition, ConditionKind, Known, MeasureKind, Plugins, Slot, Tracker
+from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Configuration, DetectorSpec, Kept, MeasureSpec
+
+Add: TypeAlias = Callable[[Slot, Event, Known], bool | None]
+ANY_EVENT = "*"
+
+
+class Judge(msgspec.Struct, frozen=True, kw_only=True):
+    """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads."""
+
+    index: int
+    spec: DetectorSpec
+    when: Compiled
+    resolve_when: Compiled | None
+    lateness_ms: int
+    measures: tuple[Measure, ...]
+    at: tuple[int, ...]
+
+
+class Ops(msgspec.Struct, frozen=True):
+    """What one event type means to an entity of one kind: slots to feed, detectors to judge afterwards."""
+
+    adds: tuple[tuple[int, Add], ...]
+    judges: tuple[Judge, ...]
+
+
+class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything watched about one kind of entity. `armed` are the detectors that need a timer from first sight on."""
+
+    kind: str
+    trackers: tuple[Tracker, ...]
+    judges: Mapping[int, Judge]
+    armed: tuple[Judge, ...]
+    by_event: Mapping[str, Ops]
+    otherwise: Ops
+    wanted: Wanted
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """`kinds` by entity kind. `detectors` are the names by index. `all_events` are the kinds that want every event."""
+
+    configuration: Configuration
+    kinds: Mapping[str, KindPlan]
+    detectors: tuple[str, ...]
+    all_events: frozenset[str]
+    by_event: Mapping[str, tuple[str, ...]]
+    streams_of: Mapping[str, tuple[str, ...]]
+
+
+def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
+    """Raises nothing for a configuration that the parser has accepted."""
+    by_kind: dict[str, list[tuple[int, DetectorSpec]]] = defaultdict(list)
+    for index, spec in enumerate(configuration.detectors):
+        by_kind[spec.per].append((index, spec))
+    kinds = {kind: _KindCompiler(kind, configuration, plugins).compile(specs) for kind, specs in by_kind.items()}
+    return Plan(
+        configuration=configuration,
+        kinds=kinds,
+        detectors=tuple(spec.name for spec in configuration.detectors),
+        all_events=frozenset(kind for kind, plan in kinds.items() if plan.armed or ANY_EVENT in plan.by_event),
+        by_event=_kinds_by_event(kinds),
+        streams_of=_streams_by_event(configuration),
+    )
+
+
+def _kinds_by_event(kinds: Mapping[str, KindPlan]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for kind in sorted(kinds):
+        for event in kinds[kind].by_event:
+            found[event].append(kind)
+    return {event: tuple(names) for event, names in found.items()}
+
+
+def _streams_by_event(configuration: Configuration) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for stream in configuration.project.streams:
+        for event in stream.events:
+            found[event].append(stream.name)
+    return {event: tuple(names) for event, names in found.items()}
+
+
+def _lateness(configuration: Configuration, events: tuple[str, ...]) -> int:
+    """The longest of the streams that carry these events; a stream that does not list its events may carry any."""
+    streams = configuration.project.streams
+    carrying = [s.lateness_ms for s in streams if not s.events or not set(s.events).isdisjoint(events)]
+    return max(carrying or [s.lateness_ms for s in streams] or [0])
+
+
+class _KindCompiler:
+    """Collects the trackers of one kind of entity while its detectors are compiled."""
+
+    def __init__(self, kind: str, configuration: Configuration, plugins: Plugins) -> None:
+        self._kind = kind
+        self._configuration = configuration
+        self._plugins = plugins
+        self._trackers: list[Tracker] = []
+        self._measures: dict[tuple[str, Any], Measure] = {}
+        self._kept: dict[tuple[str, object], tuple[int, Condition]] = {}
+
+    def compile(self, specs: list[tuple[int, DetectorSpec]]) -> KindPlan:
+        self._build_measures([spec for _index, spec in specs])
+        judges = [self._judge(index, spec) for index, spec in specs]
+        by_event = self._operations(judges)
+        trackers = tuple(self._trackers)
+        pairs = tuple((tracker.identity, tracker.columns) for tracker in trackers)
+        detectors = {judge.spec.name: judge.index for judge in judges}
+        return KindPlan(
+            kind=self._kind,
+            trackers=trackers,
+            judges={judge.index: judge for judge in judges},
+            armed=tuple(judge for judge in judges if judge.when.timed),
+            by_event=by_event,
+            otherwise=by_event.get(ANY_EVENT, Ops((), ())),
+            wanted=Wanted(Layout(digest(self._kind, str(pairs)), pairs), trackers, detectors),
+        )
+
+    def _build_measures(self, specs: list[DetectorSpec]) -> None:
+        """Uses with the same share key go to one tracker; each use finds its reader under (word, options)."""
+        shared: dict[tuple[object, ...], dict[tuple[str, Any], int]] = defaultdict(dict)
+        for spec in specs:
+            for measure in spec.watch:
+                if measure.word == "formula":
+                    continue
+                kind = self._measure_kind(measure)
+                uses = shared[(type(kind).__qualname__, *kind.share_key(measure.word, measure.options))]
+                use = (measure.word, measure.options)
+                uses[use] = max(uses.get(use, 0), _periods_needed(spec, measure.name))
+        for uses in shared.values():
+            self._share(uses)
+
+    def _share(self, uses: dict[tuple[str, Any], int]) -> None:
+        word = next(iter(uses))[0]
+        kind = self._plugins[word]
+        ordered = [(word, options, periods) for (word, options), periods in uses.items()]
+        tracker, readers = kind.build(ordered)  # type: ignore[call-arg,arg-type,misc]
+        self._trackers.append(tracker)
+        for (word, options, _periods), reader in zip(ordered, readers, strict=True):
+            self._measures[(word, options)] = measure_of("", len(self._trackers) - 1, tracker, reader)
+
+    def _measure_kind(self, measure: MeasureSpec) -> MeasureKind:
+        return self._plugins[measure.word]  # type: ignore[return-value]
+
+    def _judge(self, index: int, spec: DetectorSpec) -> Judge:
+        measures = self._measures_of(spec)
+        when = compile_condition(spec.when, measures, self._kept_condition)
+        resolve = compile_condition(spec.resolve_when, measures, self._kept_condition) if spec.resolve_when else None
+        at = dict.fromkeys(when.at + (resolve.at if resolve else ()))
+        at.update(dict.fromkeys(i for measure in measures.values() for i in measure.at))
+        events = tuple(event for i in at for event in self._trackers[i].events)
+        return Judge(
+            index=index,
+            spec=spec,
+            when=when,
+            resolve_when=resolve,
+            lateness_ms=_lateness(self._configuration, events),
+            measures=tuple(measures.values()),
+            at=tuple(at),
+        )
+
+    def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:
+        found: dict[str, Measure] = {}
+        for measure in spec.watch:
+            if measure.word != "formula":
+                shared = self._measures[(measure.word, measure.options)]
+                found[measure.name] = msgspec.structs.replace(shared, name=measure.name)
+        for measure in spec.watch:
+            if measure.word == "formula":
+                parts = [found[name] for name in measure.options.names]
+                found[measure.name] = formula_of(measure.name, parts, measure.options.evaluate)
+        return found
+
+    def _kept_condition(self, spec: Kept) -> tuple[int, Condition]:
+        known = self._kept.get((spec.word, spec.options))
+        if known is None:
+            kind: ConditionKind = self._plugins[spec.word]  # type: ignore[assignment]
+            condition = kind.build(spec.word, spec.options)
+            self._trackers.append(condition)
+            known = self._kept[(spec.word, spec.options)] = (len(self._trackers) - 1, condition)
+        return known
+
+    def _operations(self, judges: list[Judge]) -> dict[str, Ops]:
+        events = {event for tracker in self._trackers for event in tracker.events}
+        return {event: self._ops(event, judges) for event in sorted(events)}
+
+    def _ops(self, event: str, judges: list[Judge]) -> Ops:
+        """Trackers that want every event are fed by each; their detectors are judged with the others."""
+        fed = [at for at, t in enumerate(self._trackers) if event in t.events or ANY_EVENT in t.events]
+        adds = tuple((at, self._trackers[at].add) for at in fed)
+        return Ops(adds, tuple(judge for judge in judges if not set(judge.at).isdisjoint(fed)))
+
+
+def _periods_needed(spec: DetectorSpec, measure: str) -> int:
+    """How many closed periods the detector's conditions look back on."""
+    conditions = [spec.when] + ([spec.resolve_when] if spec.resolve_when else [])
+    return max((_periods_in(condition, measure, spec) for condition in conditions), default=1)
+
+
+def _periods_in(condition: ConditionSpec, measure: str, spec: DetectorSpec) -> int:
+    if isinstance(condition, AllOf | AnyOf):
+        return max((_periods_in(part, measure, spec) for part in condition.parts), default=1)
+    if isinstance(condition, Compare) and measure in _named(condition.measure, spec):
+        return max(1, condition.in_a_row)
+    return 1
+
+
+def _named(measure: str, spec: DetectorSpec) -> tuple[str, ...]:
+    """The measure itself, or those that a formula of this name reads."""
+    for watched in spec.watch:
+        if watched.name == measure and watched.word == "formula":
+            return tuple(watched.options.names)
+    return (measure,)

@@ -1,0 +1,238 @@
+"""What is remembered of one entity, and its form on disk.
+
+A record on disk is versioned and checked: `layout` names the trackers that its slots belong to, so that a record
+written under an earlier configuration is carried over, and the last four bytes are a checksum.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.model import Json
+from engine.ports import NEVER, Slot, Tracker
+
+VERSION = 1
+EVENT_IDS_KEPT = 20
+
+# Seen ids -> digest of the body they came with.
+SeenIds: TypeAlias = dict[int, int]
+_NO_ATTRIBUTES: dict[str, Json] = {}
+_NO_RELATED: dict[str, str] = {}
+
+
+class DamagedRecord(Exception):
+    """A stored record whose checksum does not match, or that a newer version of the engine wrote."""
+
+
+class Stalls:
+    """When which event types could not be relied on: [since, until) per stall, until NEVER while it lasts."""
+
+    def __init__(self) -> None:
+        self.by_event: dict[str, list[tuple[int, int]]] = {}
+
+    def stalled_ms(self, events: tuple[str, ...], since: int, until: int) -> int:
+        if not self.by_event:
+            return 0
+        spans = {span for event in events for span in self.by_event.get(event, ())}
+        return sum(max(0, min(end, until) - max(start, since)) for start, end in spans)
+
+
+class Episode(msgspec.Struct, array_like=True):
+    """Where a detector stands with one entity. `phase`: 0 quiet but cooling down, 1 pending, 2 firing.
+
+    `since` is when the condition became true, `untrue_since` when it stopped being true while kept firing (0 = it is),
+    `cooling_until` when the cooldown of the last episode that counted ends.
+    """
+
+    phase: int
+    since: int
+    untrue_since: int = 0
+    cooling_until: int = 0
+    severity: int = 0
+
+
+class Entity:
+    """One entity's record. `slots` and `event_ids` run parallel to the trackers of its kind; a slot is None until used.
+
+    `wake` is the earliest moment, lateness included, at which one of `dues` (detector -> due time) must run.
+    """
+
+    __slots__ = (
+        "attribute_times",
+        "attributes",
+        "dues",
+        "episodes",
+        "event_ids",
+        "first_seen",
+        "ids",
+        "ids_before",
+        "ids_since",
+        "key",
+        "kind",
+        "position",
+        "related",
+        "seen_at",
+        "slots",
+        "stalls",
+        "touched",
+        "wake",
+        "zone",
+    )
+
+    def __init__(self, kind: str, key: str, trackers: int, stalls: Stalls) -> None:
+        self.kind = kind
+        self.key = key
+        self.stalls = stalls
+        self.first_seen = 0
+        self.seen_at = 0
+        self.position = -1
+        self.zone = "UTC"
+        self.slots: list[Slot | None] = [None] * trackers
+        self.event_ids: list[list[str] | None] = [None] * trackers
+        self.episodes: dict[int, Episode] | None = None
+        self.dues: dict[int, int] | None = None
+        self.wake = NEVER
+        self.ids: SeenIds = {}
+        self.ids_before: SeenIds | None = None
+        self.ids_since = 0
+        self.attributes = _NO_ATTRIBUTES
+        self.attribute_times: dict[str, int] | None = None
+        self.related = _NO_RELATED
+        self.touched = False
+
+    def stalled_ms(self, events: tuple[str, ...], since: int, until: int) -> int:
+        return self.stalls.stalled_ms(events, since, until)
+
+    def learn(self, attributes: dict[str, Json], at: int) -> None:
+        """Take in a profile: per attribute the newest value stays, whatever order they come in."""
+        if self.attribute_times is None:
+            self.attributes, self.attribute_times = {}, {}
+        for name, value in attributes.items():
+            if at >= self.attribute_times.get(name, -1):
+                self.attributes[name] = value
+                self.attribute_times[name] = at
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """An entity's record as it is written."""
+
+    version: int
+    layout: str
+    first_seen: int
+    seen_at: int
+    position: int
+    zone: str
+    slots: list[Any]
+    event_ids: list[list[str] | None]
+    episodes: dict[str, Episode]
+    dues: dict[str, int]
+    ids: tuple[bytes, bytes]
+    ids_before: tuple[bytes, bytes]
+    ids_since: int
+    attributes: dict[str, Any]
+    attribute_times: dict[str, int]
+    related: dict[str, str]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Stored)
+
+
+def _pack(ids: SeenIds | None) -> tuple[bytes, bytes]:
+    return array("Q", ids or ()).tobytes(), array("Q", (ids or {}).values()).tobytes()
+
+
+def _unpack(packed: tuple[bytes, bytes]) -> SeenIds:
+    keys, values = array("Q"), array("Q")
+    keys.frombytes(packed[0])
+    values.frombytes(packed[1])
+    return dict(zip(keys, values, strict=True))
+
+
+def encode(entity: Entity, layout: str, detectors: Sequence[str]) -> bytes:
+    """The record as bytes. `detectors` gives the identity of each detector index, which outlives reordering."""
+    stored = Stored(
+        VERSION,
+        layout,
+        entity.first_seen,
+        entity.seen_at,
+        entity.position,
+        entity.zone,
+        entity.slots,
+        entity.event_ids,
+        {detectors[at]: episode for at, episode in (entity.episodes or {}).items()},
+        {detectors[at]: due for at, due in (entity.dues or {}).items()},
+        _pack(entity.ids),
+        _pack(entity.ids_before),
+        entity.ids_since,
+        entity.attributes,
+        entity.attribute_times or {},
+        entity.related,
+    )
+    body = _ENCODER.encode(stored)
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def decode(record: bytes) -> Stored:
+    """The stored form. Raises DamagedRecord."""
+    body, check = record[:-4], record[-4:]
+    if zlib.crc32(body).to_bytes(4, "little") != check:
+        raise DamagedRecord("its checksum does not match")
+    try:
+        stored = _DECODER.decode(body)
+    except msgspec.DecodeError as fault:
+        raise DamagedRecord(f"it cannot be read: {fault}") from fault
+    if stored.version > VERSION:
+        raise DamagedRecord(f"it was written by a newer version (record version {stored.version})")
+    return stored
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Which trackers the slots of an entity kind belong to: (identity, columns) in order. Stored once, by its name."""
+
+    name: str
+    trackers: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the present configuration keeps for an entity kind."""
+
+    layout: Layout
+    trackers: tuple[Tracker, ...]
+    detectors: dict[str, int]
+
+
+def restore(kind: str, key: str, stored: Stored, had: Layout, wanted: Wanted, stalls: Stalls) -> Entity:
+    """The entity under the present configuration. What is no longer watched is dropped, what is new starts empty."""
+    entity = Entity(kind, key, len(wanted.trackers), stalls)
+    entity.first_seen, entity.seen_at, entity.position = stored.first_seen, stored.seen_at, stored.position
+    entity.zone = stored.zone
+    entity.attributes, entity.related = stored.attributes, stored.related
+    entity.attribute_times = stored.attribute_times or None
+    entity.ids, before = _unpack(stored.ids), _unpack(stored.ids_before)
+    entity.ids_before = before or None
+    entity.ids_since = stored.ids_since
+    _carry_slots(entity, stored, had, wanted)
+    entity.episodes = {wanted.detectors[n]: e for n, e in stored.episodes.items() if n in wanted.detectors} or None
+    entity.dues = {wanted.detectors[n]: due for n, due in stored.dues.items() if n in wanted.detectors} or None
+    return entity
+
+
+def _carry_slots(entity: Entity, stored: Stored, had: Layout, wanted: Wanted) -> None:
+    if had.name == wanted.layout.name:
+        entity.slots, entity.event_ids = stored.slots, stored.event_ids
+        return
+    places = {identity: at for at, (identity, _columns) in enumerate(had.trackers)}
+    for at, tracker in enumerate(wanted.trackers):
+        old = places.get(tracker.identity)
+        if old is None or stored.slots[old] is None:
+            continue
+        columns = had.trackers[old][1]
+        slot = stored.slots[old]
+        entity.slots[at] = slot if columns == tracker.columns else tracker.adopt(slot, columns, entity)
+        entity.event_ids[at] = stored.event_ids[old]
