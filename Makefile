@@ -1,0 +1,53 @@
+# Everything a contributor runs. `make` alone lists it. Needs make, git and Python 3.11, 3.12 or 3.13; uses uv if it is
+# there. PYTHON=... chooses the Python, VENV=... another folder for the environment.
+
+VENV ?= .venv
+PYTHON ?=
+export PYTHON
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint units bench soak lock clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the environment in .venv (the others do it by themselves)
+
+# Made again only when what should be in it has changed.
+$(READY): requirements.lock pyproject.toml .ci/make-venv
+	@sh .ci/make-venv $(VENV)
+	@touch $@
+
+demo: $(READY) ## Watch a simulated week of a small company, with its troubles found
+	@$(BIN)/beforehand demo
+
+test: lint ## Check the code and run all tests
+	$(BIN)/pytest -n 2
+
+lint: $(READY) ## Check style, types and which layer imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+units: $(READY) ## Run the quick tests only, as on every supported Python
+	$(BIN)/pytest -n 2 -m units
+
+bench: $(READY) ## Measure speed and print the figures
+	@for bench in benchmarks/*.py; do \
+	    test -e "$$bench" || { echo "No benchmarks yet"; break; }; \
+	    echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; \
+	done
+
+soak: $(READY) ## Run the tests that take minutes: crashes, faults, simulation with many seeds
+	$(BIN)/pytest -m slow
+
+lock: ## Choose versions anew and write requirements.lock (needs uv)
+	uv lock --upgrade
+	uv export --quiet --frozen --all-groups --no-emit-project --no-header --no-annotate -o requirements.lock >/dev/null
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) .make dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
