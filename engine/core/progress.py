@@ -1,0 +1,143 @@
+"""How far event time has come: progress per source, the ticks that follow from it, and streams that have gone quiet.
+
+The tick is the smallest progress over the sources that are not idle, and never goes back. It is announced at most
+once per full second. A stream is stalled when the tick is further past its last event than its `stalled_after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.model import SECOND_MS, StreamResumed, StreamStalled, Tick
+from engine.ports import NEVER
+from engine.spec.types import StreamSpec
+
+Notice = StreamStalled | StreamResumed
+
+
+class ProgressState(msgspec.Struct, frozen=True):
+    """All that has to be kept to go on exactly. `last` is the latest event time per stream that can stall."""
+
+    tick: int = 0
+    wall: int = 0
+    reached: dict[str, int] = {}
+    idle: tuple[str, ...] = ()
+    last: dict[str, int] = {}
+    stalled: dict[str, int] = {}
+
+
+class Progress:
+    """Moved by `reach` at every accepted event, and by `idle` and `quiet` where nothing comes."""
+
+    def __init__(self, streams: Sequence[StreamSpec]) -> None:
+        self._stalled_after = {stream.name: stream.stalled_after_ms for stream in streams if stream.stalled_after_ms}
+        self._reached: dict[str, int] = {}
+        self._idle: set[str] = set()
+        self._last: dict[str, int] = {}
+        self._stalled: dict[str, int] = {}
+        self._resumed: list[StreamResumed] = []
+        self._tick = 0
+        self._wall = 0
+        self._due = False
+        # Nothing can become due before an event time reaches this, so most events need only one comparison.
+        self._next_look = 0
+
+    def reach(self, clock: str, at: int) -> bool:
+        """An event was accepted. True: ask `silent` for what may have to be told before the event."""
+        if at > self._reached.get(clock, -1):
+            self._reached[clock] = at
+        if self._idle:
+            self._idle.discard(clock)
+        return at >= self._next_look
+
+    def silent(self) -> list[Notice]:
+        """The streams that turn out to have been silent, now that time has come this far."""
+        return self._look()
+
+    def flowed(self, stream: str, at: int) -> None:
+        """An event of a stream that can stall has come."""
+        self._last[stream] = max(at, self._last.get(stream, 0))
+        if stream in self._stalled and self._floor() - at <= self._stalled_after[stream]:
+            del self._stalled[stream]
+            self._resumed.append(StreamResumed(stream, at))
+            self._next_look = 0
+
+    def expect(self, clock: str) -> None:
+        """Hold time back for a source that has not produced yet, until it does or is idle."""
+        self._reached.setdefault(clock, 0)
+
+    def idle(self, clock: str) -> None:
+        """A source is quiet while others flow: time no longer waits for it until it produces again."""
+        if clock in self._reached:
+            self._idle.add(clock)
+            self._next_look = 0
+
+    def quiet(self, now_ms: int) -> None:
+        """All is quiet: time follows the wall clock."""
+        self._idle.update(self._reached)
+        self._wall = max(self._wall, now_ms)
+        self._next_look = 0
+
+    def ticks(self) -> list[Tick | Notice]:
+        """What has become due since the last call: changes of streams first, then at most one tick."""
+        if not self._due and not self._resumed and self._next_look:
+            return []
+        due: list[Tick | Notice] = [*self._look()]
+        floor = self._floor()
+        if floor // SECOND_MS > self._tick // SECOND_MS:
+            due.append(self._tick_at(floor))
+        return due
+
+    def end(self, at: int | None = None) -> list[Tick | Notice]:
+        """The input has ended: time goes to the largest event time, or on to `at`."""
+        furthest = max([*self._reached.values(), self._wall, at or 0])
+        self._idle.update(self._reached)
+        self._wall = furthest
+        due: list[Tick | Notice] = [*self._look()]
+        if furthest > self._tick:
+            due.append(self._tick_at(furthest))
+        return due
+
+    def state(self) -> ProgressState:
+        assert not self._resumed, "take ticks() before the state, or a resumed stream would be lost"
+        idle, last = tuple(sorted(self._idle)), dict(self._last)
+        return ProgressState(self._tick, self._wall, dict(self._reached), idle, last, dict(self._stalled))
+
+    def restore(self, state: ProgressState) -> None:
+        self._tick, self._wall = state.tick, state.wall
+        self._reached, self._idle = dict(state.reached), set(state.idle)
+        self._last, self._stalled = dict(state.last), dict(state.stalled)
+        self._resumed, self._due, self._next_look = [], False, 0
+
+    def _floor(self) -> int:
+        """The time that every source has reached which is not idle; with none of those, the wall clock's."""
+        if not self._idle:
+            return max(self._tick, min(self._reached.values(), default=0))
+        active = [at for clock, at in self._reached.items() if clock not in self._idle]
+        return max(self._tick, min(active) if active else self._wall)
+
+    def _look(self) -> list[Notice]:
+        floor = self._floor()
+        # A stream that resumed and went silent again since the last ticks() must be told in that order.
+        notices: list[Notice] = [*self._resumed]
+        self._resumed = []
+        next_stall = NEVER
+        for stream, after in self._stalled_after.items():
+            if stream not in self._last or stream in self._stalled:
+                continue
+            if floor - self._last[stream] > after:
+                self._stalled[stream] = self._last[stream]
+                notices.append(StreamStalled(stream, self._last[stream]))
+            else:
+                next_stall = min(next_stall, self._last[stream] + after + 1)
+        self._due = floor // SECOND_MS > self._tick // SECOND_MS
+        next_second = NEVER if self._due else (self._tick // SECOND_MS + 1) * SECOND_MS
+        self._next_look = min(next_second, next_stall)
+        return notices
+
+    def _tick_at(self, at: int) -> Tick:
+        self._tick, self._due = at, False
+        self._next_look = min(self._next_look, (at // SECOND_MS + 1) * SECOND_MS)
+        return Tick(at)
