@@ -163,7 +163,7 @@ class Stories:
             self.expect("A checkout is left", "checkout-idle", ("session", session), left_at + 90 * SECOND_MS)
         person = self.person("slow_payer")
         session, left_at = self.checkout(person, self.on(4, 11), 3)
-        self.week.place(person, left_at + 84 * SECOND_MS, self.book.number("order"), 1, session)
+        self.week.order(person, left_at + 84 * SECOND_MS, parcels=1, session=session)
         self.near("Paid after 84 seconds", "checkout-idle", ("session", session))
 
     def checkout(self, person: Customer, at: int, steps: int) -> tuple[str, int]:
