@@ -58,6 +58,9 @@ class Silence:
         due = self._due(slot, now, known)
         return due if due > now else NEVER
 
+    def begin(self, slot: Slot, now: int) -> None:
+        slot[0] = max(slot[0], now)
+
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         return slot
 

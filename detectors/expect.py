@@ -87,6 +87,9 @@ class Promise:
         due = self._due(slot, now, known)
         return due if due > now else NEVER
 
+    def begin(self, slot: Slot, now: int) -> None:
+        """Events before now were not seen, and none of them can matter."""
+
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         return slot
 

@@ -125,6 +125,9 @@ class Pattern:
         ends: int = slot[0] + self._within + 1
         return ends
 
+    def begin(self, slot: Slot, now: int) -> None:
+        """Events before now were not seen, and none of them can matter."""
+
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         return slot
 

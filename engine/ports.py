@@ -77,6 +77,9 @@ class Known(Protocol):
     zone: str
     attributes: dict[str, Json]
 
+    def stalled_ms(self, events: tuple[str, ...], since: int, until: int) -> int:
+        """For how much of that time the streams of these events were stalled, so that silence proved nothing."""
+
 
 # A tracker's memory for one entity: nested lists, dicts, strings, numbers. It is stored as msgpack as it is.
 Slot: TypeAlias = list[Any]
@@ -97,6 +100,9 @@ class Tracker(Protocol):
 
     def turn(self, slot: Slot, now: int, known: Known) -> int:
         """The next time after `now` at which what it says may change without an event, or NEVER."""
+
+    def begin(self, slot: Slot, now: int) -> None:
+        """The tracker was added while the entity was known already: nothing before `now` counts as seen."""
 
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         """Carry a slot written with other columns into the present ones; what is missing starts empty."""
@@ -215,6 +221,13 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of what open() took."""
+
+
+class Confirming(Protocol):
+    """What a sink may offer besides: it can find out afterwards whether an action took effect."""
+
+    async def confirm(self, action_id: str) -> Verdict | None:
+        """Delivered: it did. Retry: provably not, so it may go again. None: the channel cannot say."""
 
 
 class SinkContext(msgspec.Struct, frozen=True, kw_only=True):

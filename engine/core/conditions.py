@@ -170,19 +170,25 @@ def _now(spec: Compare, measure: Measure, low: bool) -> Truth:
 
 def _low(spec: Compare, measure: Measure) -> Truth:
     """A low count is known only when a whole window has been seen, and not while its stream is stalled."""
-    value, settles = measure.value, measure.settles_ms
+    value = measure.value
 
     def truth(entity: Entity, now: int) -> bool | None:
-        if now < entity.first_seen + settles or entity.stalled_ms(measure.events, now - 1, now):
+        if now < _settled(entity, measure) or entity.stalled_ms(measure.events, now - 1, now):
             return None
         return holds(value(entity, now), spec.comparator, spec.limit)
 
     return truth
 
 
+def _settled(entity: Entity, measure: Measure) -> int:
+    """When a whole window has been seen: since the entity was first seen, or since the measure was added."""
+    begun = entity.begun or {}
+    return max(entity.first_seen, *(begun.get(at, 0) for at in measure.at)) + measure.settles_ms
+
+
 def _settled_turn(measure: Measure) -> Turn:
     def turn(entity: Entity, now: int) -> int:
-        settled = entity.first_seen + measure.settles_ms
+        settled = _settled(entity, measure)
         if now < settled:
             return settled
         stalled = entity.stalled_ms(measure.events, now - 1, now)

@@ -122,6 +122,16 @@ class Detect:
             self._episodes.set_due(judge, entity, entity.seen_at)
         self._set_wake(kind, entity)
 
+    def adopt(self, entity: Entity, now: int) -> None:
+        """An entity read under a changed configuration: detectors that need a timer and have none get one."""
+        kind = self.plan.kinds[entity.kind]
+        for judge in kind.armed:
+            if judge.index not in (entity.dues or {}):
+                self._episodes.set_due(judge, entity, max(now, entity.seen_at))
+        entity.wake = NEVER
+        self._set_wake(kind, entity)
+        self.entities.touch(entity)
+
     def _is_repeat(self, entity: Entity, routed: Routed) -> bool:
         """Has this entity had an event of this stream and id? The same id with another body is set aside."""
         event = routed.event

@@ -65,6 +65,7 @@ class Entity:
     __slots__ = (
         "attribute_times",
         "attributes",
+        "begun",
         "dues",
         "episodes",
         "event_ids",
@@ -104,6 +105,7 @@ class Entity:
         self.attribute_times: dict[str, int] | None = None
         self.related = _NO_RELATED
         self.touched = False
+        self.begun: dict[int, int] | None = None
 
     def stalled_ms(self, events: tuple[str, ...], since: int, until: int) -> int:
         return self.stalls.stalled_ms(events, since, until)
@@ -137,6 +139,7 @@ class Stored(msgspec.Struct, array_like=True):
     attributes: dict[str, Any]
     attribute_times: dict[str, int]
     related: dict[str, str]
+    begun: dict[str, int]
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -154,11 +157,11 @@ def _unpack(packed: tuple[bytes, bytes]) -> SeenIds:
     return dict(zip(keys, values, strict=True))
 
 
-def encode(entity: Entity, layout: str, detectors: Sequence[str]) -> bytes:
-    """The record as bytes. `detectors` gives the identity of each detector index, which outlives reordering."""
+def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
+    """The record as bytes. `detectors` gives the name of each detector index, which outlives reordering."""
     stored = Stored(
         VERSION,
-        layout,
+        layout.name,
         entity.first_seen,
         entity.seen_at,
         entity.position,
@@ -173,6 +176,7 @@ def encode(entity: Entity, layout: str, detectors: Sequence[str]) -> bytes:
         entity.attributes,
         entity.attribute_times or {},
         entity.related,
+        {layout.trackers[at][0]: since for at, since in (entity.begun or {}).items()},
     )
     body = _ENCODER.encode(stored)
     return body + zlib.crc32(body).to_bytes(4, "little")
@@ -207,9 +211,18 @@ class Wanted(msgspec.Struct, frozen=True):
     detectors: dict[str, int]
 
 
-def restore(kind: str, key: str, stored: Stored, had: Layout, wanted: Wanted, stalls: Stalls) -> Entity:
-    """The entity under the present configuration. What is no longer watched is dropped, what is new starts empty."""
-    entity = Entity(kind, key, len(wanted.trackers), stalls)
+class Carried(msgspec.Struct, frozen=True):
+    """What a stored record is carried into: the present trackers of its kind, at a moment in event time."""
+
+    wanted: Wanted
+    stalls: Stalls
+    now: int
+
+
+def restore(kind: str, key: str, stored: Stored, had: Layout, into: Carried) -> Entity:
+    """The entity under the present configuration. What is no longer watched is dropped; what is new begins now."""
+    wanted = into.wanted
+    entity = Entity(kind, key, len(wanted.trackers), into.stalls)
     entity.first_seen, entity.seen_at, entity.position = stored.first_seen, stored.seen_at, stored.position
     entity.zone = stored.zone
     entity.attributes, entity.related = stored.attributes, stored.related
@@ -217,19 +230,31 @@ def restore(kind: str, key: str, stored: Stored, had: Layout, wanted: Wanted, st
     entity.ids, before = _unpack(stored.ids), _unpack(stored.ids_before)
     entity.ids_before = before or None
     entity.ids_since = stored.ids_since
-    _carry_slots(entity, stored, had, wanted)
+    _carry_slots(entity, stored, had, into)
     entity.episodes = {wanted.detectors[n]: e for n, e in stored.episodes.items() if n in wanted.detectors} or None
     entity.dues = {wanted.detectors[n]: due for n, due in stored.dues.items() if n in wanted.detectors} or None
     return entity
 
 
-def _carry_slots(entity: Entity, stored: Stored, had: Layout, wanted: Wanted) -> None:
+def _carry_slots(entity: Entity, stored: Stored, had: Layout, into: Carried) -> None:
+    wanted = into.wanted
+    begun = dict(stored.begun)
     if had.name == wanted.layout.name:
         entity.slots, entity.event_ids = stored.slots, stored.event_ids
-        return
+    else:
+        _rearrange(entity, stored, had, into, begun)
+    entity.begun = {at: begun[t.identity] for at, t in enumerate(wanted.trackers) if t.identity in begun} or None
+
+
+def _rearrange(entity: Entity, stored: Stored, had: Layout, into: Carried, begun: dict[str, int]) -> None:
     places = {identity: at for at, (identity, _columns) in enumerate(had.trackers)}
-    for at, tracker in enumerate(wanted.trackers):
+    for at, tracker in enumerate(into.wanted.trackers):
         old = places.get(tracker.identity)
+        if old is None:
+            begun[tracker.identity] = into.now
+            slot = entity.slots[at] = tracker.empty(entity)
+            entity.event_ids[at] = []
+            tracker.begin(slot, into.now)
         if old is None or stored.slots[old] is None:
             continue
         columns = had.trackers[old][1]

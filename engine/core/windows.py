@@ -108,6 +108,9 @@ class SumTracker:
         due: int = (slot[self._head] + self.panes) * self.pane_ms
         return due
 
+    def begin(self, slot: Slot, now: int) -> None:
+        """When a low value starts to mean something is kept by the entity (`begun`)."""
+
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         carried = self.empty(known)
         carried[0] = slot[0]
@@ -180,6 +183,9 @@ class PaneTracker:
         due: int = (slot[1] + self.panes) * self.pane_ms
         return due
 
+    def begin(self, slot: Slot, now: int) -> None:
+        """When a low value starts to mean something is kept by the entity (`begun`)."""
+
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         return slot
 
@@ -187,7 +193,8 @@ class PaneTracker:
 class PeriodTracker:
     """Any accumulator per calendar period in the entity's zone, with the last `keep` closed periods.
 
-    Slot: [start, end, kept of the open period, [[start, kept], ...] of closed ones, newest first].
+    Slot: [start, end, kept of the open period, [[start, kept], ...] of closed ones, newest first], and a fifth part,
+    when the tracker began, where it began after the entity was first seen.
     """
 
     columns: tuple[str, ...] = ()
@@ -220,7 +227,7 @@ class PeriodTracker:
         if now < slot[1]:
             return
         if now - slot[1] > (self.keep + 2) * _LONGEST_MS:
-            slot[:] = self._after_long_silence(now, known)
+            slot[:4] = self._after_long_silence(now, known)
         while now >= slot[1]:
             slot[3].insert(0, [slot[0], slot[2]])
             del slot[3][self.keep :]
@@ -270,7 +277,8 @@ class PeriodTracker:
         """What the last `periods` closed periods held, newest first; None if one of them was not wholly seen."""
         self.roll(slot, now, known)
         closed = slot[3][:periods]
-        if len(closed) < periods or closed[-1][0] < known.first_seen:
+        begun = max(known.first_seen, slot[4]) if len(slot) > 4 else known.first_seen
+        if len(closed) < periods or closed[-1][0] < begun:
             return None
         return [kept for _start, kept in closed]
 
@@ -278,6 +286,9 @@ class PeriodTracker:
         self.roll(slot, now, known)
         end: int = slot[1]
         return end
+
+    def begin(self, slot: Slot, now: int) -> None:
+        slot[4:] = [now]
 
     def adopt(self, slot: Slot, columns: tuple[str, ...], known: Known) -> Slot:
         return slot

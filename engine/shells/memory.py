@@ -1,0 +1,107 @@
+"""The chain's memory on the disk: reads entities and units through to the store, and writes back what changed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.core.decide import Units, decode_unit, encode_unit
+from engine.core.entities import Entities
+from engine.core.gates import UnitState
+from engine.core.plan import Plan
+from engine.core.state import Carried, DamagedRecord, Entity, Stalls, decode, encode, restore
+from engine.errors import OperatorError
+from engine.shells.store import Store
+
+# Entities and units kept decoded in memory between batches, per kind; the rest is read when it is needed.
+IN_MEMORY_MOST = 200_000
+
+
+class Memory:
+    """Entities and units of one store under one plan. `now` is the event time that newly added measures begin at."""
+
+    def __init__(self, store: Store, plan: Plan, stalls: Stalls, now: int) -> None:
+        self._now = now
+        self._store = store
+        self._plan = plan
+        self._stalls = stalls
+        self._layouts = store.layouts()
+        self.entities = Entities(self._load_entity)
+        self.entities.stored = store.entity_counts()
+        self.entities.set_alarms(store.alarms())
+        self.units = Units(self._load_unit, store.waiting_units())
+
+    def _load_entity(self, kind: str, key: str) -> Entity | None:
+        record = self._store.entity(kind, key)
+        if record is None or kind not in self._plan.kinds:
+            return None
+        try:
+            stored = decode(record)
+        except DamagedRecord as fault:
+            raise OperatorError(
+                f"the stored record of one {kind} is damaged: {fault}; restore a backup as docs/operations.md describes"
+            ) from fault
+        kind_plan = self._plan.kinds[kind]
+        into = Carried(kind_plan.wanted, self._stalls, self._now)
+        entity = restore(kind, key, stored, self._layouts[stored.layout], into)
+        entity.wake = min(
+            (due + kind_plan.judges[index].lateness_ms for index, due in (entity.dues or {}).items()),
+            default=entity.wake,
+        )
+        return entity
+
+    def _load_unit(self, unit: str) -> UnitState | None:
+        record = self._store.unit(unit)
+        return None if record is None else decode_unit(record)
+
+    def save(self) -> None:
+        """Write what changed. Runs inside the caller's transaction; call `saved` once that is committed."""
+        for kind in {entity.kind for entity in self.entities.touched}:
+            layout = self._plan.kinds[kind].wanted.layout
+            if layout.name not in self._layouts:
+                self._store.add_layout(layout)
+                self._layouts[layout.name] = layout
+        self._store.put_entities([self._row(entity) for entity in self.entities.touched])
+        self._store.put_units(
+            [(name, bool(unit.waiting), encode_unit(unit)) for name, unit in self.units.touched.items()]
+        )
+
+    def _row(self, entity: Entity) -> tuple[str, str, int, int, bytes]:
+        layout = self._plan.kinds[entity.kind].wanted.layout
+        record = encode(entity, layout, self._plan.detectors)
+        most = self._plan.configuration.project.bounds.record_bytes
+        if len(record) > most:
+            raise OversizedRecord(entity.kind, len(record), most)
+        return entity.kind, entity.key, entity.wake, entity.seen_at, record
+
+    def saved(self) -> None:
+        """What was written is on the disk; what has not been used for longest may leave memory."""
+        self.entities.saved()
+        self.units.saved()
+        self.entities.forget_beyond(IN_MEMORY_MOST)
+        self.units.forget_beyond(IN_MEMORY_MOST)
+
+    def drop_unseen_since(self, before: int) -> int:
+        """Forget the entities whose time-to-live has passed. Runs inside the caller's transaction."""
+        gone = self._store.drop_entities_unseen_since(before)
+        for kind, key in gone:
+            self.entities.by_kind.get(kind, {}).pop(key, None)
+            self.entities.stored[kind] -= 1
+        return len(gone)
+
+
+class OversizedRecord(Exception):
+    """An entity's record has outgrown `bounds.record_bytes`; the event that did it is set aside."""
+
+    def __init__(self, kind: str, size: int, most: int) -> None:
+        super().__init__(f"the record of one {kind} would take {size} bytes, more than the {most} of record_bytes")
+
+
+def stalls_to_bytes(stalls: Stalls) -> bytes:
+    return msgspec.msgpack.encode(stalls.by_event)
+
+
+def stalls_from_bytes(content: bytes | None) -> Stalls:
+    stalls = Stalls()
+    if content:
+        stalls.by_event = msgspec.msgpack.decode(content, type=dict[str, list[tuple[int, int]]])
+    return stalls

@@ -1,0 +1,259 @@
+"""The local shell's one file: positions, entities, units, signals, decisions, dead letters and the ledger in SQLite.
+
+One writer, one transaction per batch, on the disk when it returns (WAL, synchronous=FULL). A second process on the
+same folder is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from engine.core.state import Layout
+from engine.errors import OperatorError
+from engine.model import DeadLetter, Decision, Signal
+from engine.ports import NEVER
+from engine.shells.faults import fault_point
+from engine.shells.ledger import Ledger
+from engine.shells.mark import Mark
+
+FILE = "state.db"
+LOCK = "lock"
+# Grows with every change of the tables; an older engine refuses a newer file.
+SCHEMA_VERSION = 1
+# A file up to this size is checked page by page at every start, in a second or two.
+CHECKED_AT_START_BYTES = 512 * 1024 * 1024
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS layouts (name TEXT PRIMARY KEY, layout BLOB NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS entities (
+        kind TEXT NOT NULL, key TEXT NOT NULL, wake INTEGER NOT NULL, seen_at INTEGER NOT NULL, record BLOB NOT NULL,
+        PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS units (
+        unit TEXT PRIMARY KEY, waiting INTEGER NOT NULL, record BLOB NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS aliases (
+        kind TEXT NOT NULL, alias TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (kind, alias)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS signals (
+        id TEXT NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL, detector TEXT NOT NULL, entity TEXT NOT NULL,
+        key TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (id, state)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS decisions (
+        id TEXT PRIMARY KEY, at INTEGER NOT NULL, detector TEXT NOT NULL, entity TEXT NOT NULL, key TEXT NOT NULL,
+        unit TEXT NOT NULL, record BLOB NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS dead_letters (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, stream TEXT NOT NULL, stored_at INTEGER NOT NULL,
+        record BLOB NOT NULL) STRICT""",
+    "CREATE INDEX IF NOT EXISTS signals_of ON signals (detector, key, at)",
+    "CREATE INDEX IF NOT EXISTS decisions_of ON decisions (detector, key, at)",
+    "CREATE INDEX IF NOT EXISTS decisions_at ON decisions (at)",
+)
+
+
+class Store:
+    """The tables of one data folder. Methods that write belong inside `transaction()`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._lock = _take_lock(folder)
+        try:
+            self.db = _open(folder / FILE)
+            self.ledger = Ledger(self.db, self.transaction, Mark(folder))
+        except sqlite3.Error as error:
+            raise OperatorError(_unusable(folder, error)) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it is on the disk when the block ends, or nothing of it."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            fault_point("E1")
+            self.db.execute("COMMIT")
+        finally:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self.db.close()
+        os.close(self._lock)
+
+    # ---- facts
+
+    def fact(self, name: str) -> bytes | None:
+        found = self.db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def set_fact(self, name: str, value: bytes) -> None:
+        self.db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+
+    # ---- what is remembered
+
+    def layouts(self) -> dict[str, Layout]:
+        rows = self.db.execute("SELECT name, layout FROM layouts")
+        return {name: msgspec.msgpack.decode(layout, type=Layout) for name, layout in rows}
+
+    def add_layout(self, layout: Layout) -> None:
+        content = msgspec.msgpack.encode(layout)
+        self.db.execute("INSERT OR IGNORE INTO layouts (name, layout) VALUES (?, ?)", (layout.name, content))
+
+    def entity(self, kind: str, key: str) -> bytes | None:
+        found = self.db.execute("SELECT record FROM entities WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put_entities(self, rows: Iterable[tuple[str, str, int, int, bytes]]) -> None:
+        """(kind, key, wake, seen_at, record)."""
+        self.db.executemany(
+            "INSERT OR REPLACE INTO entities (kind, key, wake, seen_at, record) VALUES (?, ?, ?, ?, ?)", rows
+        )
+
+    def alarms(self) -> list[tuple[int, str, str]]:
+        return list(self.db.execute("SELECT wake, kind, key FROM entities WHERE wake < ?", (NEVER,)))
+
+    def entity_counts(self) -> dict[str, int]:
+        return dict(self.db.execute("SELECT kind, count(*) FROM entities GROUP BY kind"))
+
+    def entity_keys(self, kind: str) -> list[str]:
+        return [key for (key,) in self.db.execute("SELECT key FROM entities WHERE kind = ?", (kind,))]
+
+    def drop_entities_unseen_since(self, before: int) -> list[tuple[str, str]]:
+        """Those whose time-to-live has passed, gone with this call."""
+        rows = self.db.execute("DELETE FROM entities WHERE seen_at < ? RETURNING kind, key", (before,))
+        return rows.fetchall()
+
+    def unit(self, unit: str) -> bytes | None:
+        found = self.db.execute("SELECT record FROM units WHERE unit = ?", (unit,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put_units(self, rows: Iterable[tuple[str, bool, bytes]]) -> None:
+        """(unit, whether it has candidates waiting, record)."""
+        self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", rows)
+
+    def waiting_units(self) -> set[str]:
+        return {unit for (unit,) in self.db.execute("SELECT unit FROM units WHERE waiting")}
+
+    def aliases(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for kind, alias, key in self.db.execute("SELECT kind, alias, key FROM aliases"):
+            found.setdefault(kind, {})[alias] = key
+        return found
+
+    def put_aliases(self, learnt: dict[str, dict[str, str]]) -> None:
+        rows = [(kind, alias, key) for kind, names in learnt.items() for alias, key in names.items()]
+        self.db.executemany("INSERT OR REPLACE INTO aliases (kind, alias, key) VALUES (?, ?, ?)", rows)
+
+    # ---- what happened
+
+    def put_signals(self, signals: Iterable[Signal]) -> None:
+        encode = msgspec.msgpack.encode
+        rows = [(s.id, s.state, s.at, s.detector, s.entity, s.key, encode(s)) for s in signals]
+        self.db.executemany("INSERT OR REPLACE INTO signals VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def put_decisions(self, decisions: Iterable[Decision]) -> None:
+        """The first record of a decision stays: the same id always stands for the same decision."""
+        encode = msgspec.msgpack.encode
+        rows = [(d.id, d.at, d.detector, d.entity, d.key, d.unit, encode(d)) for d in decisions]
+        self.db.executemany("INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def put_dead_letters(self, letters: Iterable[DeadLetter], now: int) -> None:
+        rows = [(d.reason, d.stream, now, msgspec.msgpack.encode(d)) for d in letters]
+        self.db.executemany("INSERT INTO dead_letters (reason, stream, stored_at, record) VALUES (?, ?, ?, ?)", rows)
+
+    def signals(self, detector: str, key: str) -> list[Signal]:
+        rows = self.db.execute(
+            "SELECT record FROM signals WHERE detector = ? AND key = ? ORDER BY at, state", (detector, key)
+        )
+        return [msgspec.msgpack.decode(record, type=Signal) for (record,) in rows]
+
+    def decisions(self, detector: str = "", key: str = "") -> Iterator[Decision]:
+        """In order of (at, id): all of them, or those of one detector and entity."""
+        where, values = ("WHERE detector = ? AND key = ?", (detector, key)) if detector else ("", ())
+        query = f"SELECT record FROM decisions {where} ORDER BY at, id"  # noqa: S608  `where` is one of two constants
+        for (record,) in self.db.execute(query, values):
+            yield msgspec.msgpack.decode(record, type=Decision)
+
+    def dead_letters(self) -> Iterator[tuple[int, DeadLetter]]:
+        for seq, record in self.db.execute("SELECT seq, record FROM dead_letters ORDER BY seq"):
+            yield seq, msgspec.msgpack.decode(record, type=DeadLetter)
+
+    def dead_letter_counts(self) -> dict[tuple[str, str], int]:
+        rows = self.db.execute("SELECT stream, reason, count(*) FROM dead_letters GROUP BY stream, reason")
+        return {(stream, reason): count for stream, reason, count in rows}
+
+    # ---- keeping house
+
+    def prune(self, table: str, before: int) -> int:
+        """Delete rows of `signals`, `decisions` or `dead_letters` from before that time. Returns how many."""
+        column = {"signals": "at", "decisions": "at", "dead_letters": "stored_at"}[table]
+        return self.db.execute(f"DELETE FROM {table} WHERE {column} < ?", (before,)).rowcount  # noqa: S608
+
+    def oldest(self) -> dict[str, int]:
+        """The time of the oldest row of each table that has a retention."""
+        tables = {"signals": "at", "decisions": "at", "dead_letters": "stored_at"}
+        found = {t: self.db.execute(f"SELECT min({c}) FROM {t}").fetchone()[0] for t, c in tables.items()}  # noqa: S608
+        return {table: at for table, at in found.items() if at is not None}
+
+    def back_up(self, target: Path) -> None:
+        """A consistent copy of everything, taken while the engine runs."""
+        copy = sqlite3.connect(target)
+        try:
+            self.db.backup(copy)
+        finally:
+            copy.close()
+
+
+def read_only(folder: Path) -> Store:
+    """A view for `explain` and the like: takes no lock and writes nothing, also while the engine runs."""
+    if not (folder / FILE).exists():
+        raise OperatorError(f"{folder} holds no {FILE}; name the data folder of a `beforehand run` with --state")
+    store = Store.__new__(Store)
+    store.folder = folder
+    store.db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
+    return store
+
+
+def _take_lock(folder: Path) -> int:
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise OperatorError(
+            f"{folder} is in use by another beforehand (process {holder}); stop it, or use another --state folder"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, timeout=5)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -65536")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise OperatorError(
+            f"{path} was written by a newer beforehand (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "upgrade, or restore a backup made by this version"
+        )
+    if path.stat().st_size < CHECKED_AT_START_BYTES and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise sqlite3.DatabaseError("its pages do not fit together")
+    for table in _TABLES:
+        db.execute(table)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return db
+
+
+def _unusable(folder: Path, error: sqlite3.Error) -> str:
+    return (
+        f"{folder / FILE} cannot be used ({error}); nothing was changed. "
+        "Restore a backup as docs/operations.md describes, or move the folder aside to begin anew"
+    )
