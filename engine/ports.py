@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -223,6 +223,7 @@ class Sink(Protocol):
         """Let go of what open() took."""
 
 
+@runtime_checkable
 class Confirming(Protocol):
     """What a sink may offer besides: it can find out afterwards whether an action took effect."""
 
