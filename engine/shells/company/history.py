@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from engine.model import DAY_MS
+from engine.model import DAY_MS, SECOND_MS
 from engine.shells.company.background import Week
 from engine.shells.company.stories import Stories
 
@@ -27,7 +27,8 @@ def introduce_everybody(week: Week) -> None:
         week.book.note("profile", "profile.updated", at, {**where, **facts})
     for person in week.people.customers:
         words = {"name": person.name, "language": person.language}
-        week.book.of("contacts", "profile.updated", at, person, words)
+        # A person joins an account that is known already, with its time zone.
+        week.book.of("contacts", "profile.updated", at + SECOND_MS, person, words)
 
 
 def recall(week: Week) -> None:

@@ -33,7 +33,10 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NearMiss(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that `detector` must not report of `entity` `key`, and why not."""
+    """Something close to trouble about which nobody must be told: no action of `detector` for `entity` `key`.
+
+    A signal may be raised and dropped at a gate (an account that has left is silent, and `only_if` says so).
+    """
 
     name: str
     detector: str
