@@ -19,6 +19,7 @@ sinks:
 from __future__ import annotations
 
 import binascii
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -43,6 +44,20 @@ WHY_CHARS = 200
 NOT_ACCEPTED = {408, 409, 425, 429, 503}
 # A key that no longer works, or an address that is no longer right, fails for every action alike.
 CHANNEL_IS_WRONG = {401, 403}
+OUR_HEADERS = {
+    "authorization",
+    "content-length",
+    "content-type",
+    "host",
+    "idempotency-key",
+    "transfer-encoding",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+}
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+( +[\x21-\x7e]+)*")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +86,7 @@ class Sink:
 
     async def open(self) -> None:
         _check_url(self._name, self._options)
+        _check_headers(self._name, self._options)
         self._signer = _signer(self._name, self._options.secret)
         self._out = self._out or Outbound(
             allow_private=self._options.allow_private,
@@ -180,6 +196,17 @@ def _check_url(name: str, options: Options) -> None:
         raise OperatorError(f"Sink '{name}': url must start with https:// and name a host")
     if url.scheme == "http" and not options.allow_private:
         raise OperatorError(f"Sink '{name}': url must be https; allow_private: true allows http in your own network")
+
+
+def _check_headers(name: str, options: Options) -> None:
+    """Raises OperatorError for what HTTP cannot carry, and for what this sink writes itself."""
+    for header, value in options.headers.items():
+        if not _HEADER_NAME.fullmatch(header) or not _HEADER_VALUE.fullmatch(value) or header.lower() in OUR_HEADERS:
+            raise OperatorError(
+                f"Sink '{name}': the header '{cleaned(header)}' cannot be sent; use plain ASCII and a free name"
+            )
+    if options.token is not None and not _HEADER_VALUE.fullmatch(options.token.reveal()):
+        raise OperatorError(f"Sink '{name}': the token at {options.token.reference} is not one line of plain ASCII")
 
 
 def _signer(name: str, secret: Secret | None) -> Webhook | None:

@@ -1,6 +1,7 @@
 """What a round does: intents first, results after, a lane per sink, and when an action goes again."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -56,7 +57,7 @@ async def test_retries_follow_the_schedule_and_end_after_eight_attempts(bench, r
         if await dispatcher.round():
             times.append(bench.now)
         bench.now += 1_000
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert waits == [5_000, 30_000, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, HOUR]
     assert bench.row("a1").state == State.REJECTED
     assert bench.reports[-1].why == "gave up after 8 attempts: busy"
