@@ -96,6 +96,18 @@ async def test_what_never_began_is_sent_after_a_crash_before_the_intent(bench, r
     assert sms.got == ["a1"]
 
 
+async def test_where_doubt_needs_a_person_a_crash_leaves_no_more_in_doubt_than_was_in_flight(
+    bench, receiver, action, crash
+):
+    bench.add(*(action(f"a{n}", channel="sms") for n in range(20)))
+    bench.crash_at = "D2b"
+    dispatcher = await bench.start(sms=receiver())
+    with pytest.raises(crash):
+        await dispatcher.round()
+    await bench.start(sms=receiver())
+    assert bench.ledger.counts()["sms", State.UNKNOWN] == 4
+
+
 async def test_an_older_copy_of_the_database_is_refused(bench, receiver, action):
     await restored_before_sending(bench, receiver, action)
     with pytest.raises(OperatorError, match="looks like a restored backup"):

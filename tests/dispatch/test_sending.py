@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from engine.ports import Delivered, Rejected, Retry, Unknown
-from engine.shells.ledger import State
+from engine.shells.ledger import Settled, State
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -128,6 +128,24 @@ async def test_an_id_that_the_receiver_may_have_forgotten_is_not_sent_again(benc
     assert bench.row("a1").state == State.UNKNOWN
 
 
+async def test_the_receivers_memory_counts_from_the_first_attempt_in_doubt(bench, receiver, action):
+    desk = receiver(*[Unknown("cut off")] * 8, idempotent_for_ms=5 * MINUTE)
+    bench.add(action("a1"))
+    first = bench.now
+    await bench.until_settled(await bench.start(desk=desk))
+    assert bench.row("a1").doubtful_at == first
+    assert len(desk.got) == 4  # at 0 s, 5 s, 35 s and 155 s; the next one would come after ten minutes more
+    assert bench.row("a1").state == State.UNKNOWN
+
+
+async def test_a_late_result_does_not_undo_a_delivery(bench, receiver, action):
+    bench.add(action("a1"))
+    await (await bench.start(desk=receiver())).round()
+    with bench.ledger.transaction():
+        bench.ledger.settle("a1", Settled(state=State.RETRY, why="late"), bench.now)
+    assert bench.row("a1").state == State.DELIVERED
+
+
 async def test_a_refusal_after_a_doubtful_attempt_stays_unknown(bench, receiver, action):
     desk = receiver(Unknown("cut off"), Rejected("no such ticket"), idempotent_for_ms=DAY)
     bench.add(action("a1"))
@@ -221,17 +239,15 @@ async def test_drain_waits_for_what_is_in_flight(bench, receiver, action):
             await release.wait()
             return Delivered()
 
-    desk = Slow()
-    bench.add(action("a1"))
+    desk = Slow(idempotent_for_ms=DAY)
+    bench.add(*(action(f"a{n}") for n in range(9)))
     dispatcher = await bench.start(desk=desk)
     running = asyncio.create_task(dispatcher.run())
-    await until(lambda: desk.got == ["a1"])
-    bench.add(action("a2"))
+    await until(lambda: len(desk.got) == 4)
     asyncio.get_running_loop().call_later(0.05, release.set)
     await dispatcher.drain(1_000)
     await running
-    assert bench.row("a1").state == State.DELIVERED
-    assert bench.row("a2").state == State.PENDING
+    assert bench.ledger.counts() == {("desk", State.DELIVERED): 4, ("desk", State.PENDING): 5}
 
 
 async def test_drain_records_what_does_not_answer_as_unknown(bench, receiver, action):
