@@ -73,8 +73,9 @@ def skip_until_written(page: str) -> None:
 
 
 def is_explained(key: str) -> bool:
-    """Set in code somewhere: as `key`, as `key: value` on a line of YAML, or as a key in a flow mapping."""
-    return re.search(rf"(`{re.escape(key)}\b|(^|[{{,\s-]){re.escape(key)}:)", all_docs(), re.MULTILINE) is not None
+    """In code somewhere: as `key`, as `key: value` on a line of YAML or in a flow mapping, or as a sink's `kind: key`."""
+    word = re.escape(key)
+    return re.search(rf"(`{word}\b|(^|[{{,\s-]){word}:|\bkind: {word}\b)", all_docs(), re.MULTILINE) is not None
 
 
 @pytest.mark.parametrize(("page", "what", "key"), sorted(set(yaml_keys())))
