@@ -73,7 +73,7 @@ def skip_until_written(page: str) -> None:
 
 
 def is_explained(key: str) -> bool:
-    """In code somewhere: as `key`, as `key: value` on a line of YAML or in a flow mapping, or as a sink's `kind: key`."""
+    """In code somewhere: as `key`, as `key: value` in YAML of either style, or as a sink's `kind: key`."""
     word = re.escape(key)
     return re.search(rf"(`{word}\b|(^|[{{,\s-]){word}:|\bkind: {word}\b)", all_docs(), re.MULTILINE) is not None
 
