@@ -42,6 +42,7 @@ class Reason(StrEnum):
     FUTURE_SCHEMA = "future_schema"
     NO_ENTITY = "no_entity"
     BAD_CSV = "bad_csv"
+    BAD_GZIP = "bad_gzip"
     UNKNOWN_STREAM = "unknown_stream"
     ID_CONFLICT = "id_conflict"
     KEY_LIMIT = "key_limit"
@@ -182,16 +183,12 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _levels(value: Json, enough: int) -> int:
-    """How deep a value is nested, counted no further than just past `enough`."""
-    level, inner = 0, [value]
-    while inner and level <= enough:
-        inner = [child for outer in inner for child in _children(outer)]
+def _levels(value: dict[str, Json], enough: int) -> int:
+    """How many levels of objects and lists a value has, counted no further than just past `enough`."""
+    level = 0
+    containers: list[dict[str, Json] | list[Json]] = [value]
+    while containers and level <= enough:
         level += 1
-    return level - 1
-
-
-def _children(value: Json) -> Sequence[Json]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else ()
+        inner = [child for outer in containers for child in (outer.values() if isinstance(outer, dict) else outer)]
+        containers = [child for child in inner if isinstance(child, dict | list)]
+    return level

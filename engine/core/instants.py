@@ -20,7 +20,7 @@ TimeReader: TypeAlias = Callable[[Json], int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_MS = timedelta(milliseconds=1)
-_LEAP_SECOND = re.compile(r":60(?:[.,]\d+)?(?!\d)")
+_LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?:[.,]\d+)?(?!\d)")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 # Per unit: what to multiply by and what to divide by to get milliseconds.
 _UNITS = {"iso": (1, 1), "s": (1_000, 1), "ms": (1, 1), "us": (1, 1_000), "ns": (1, 1_000_000)}

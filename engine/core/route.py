@@ -49,6 +49,10 @@ class Row(msgspec.Struct, frozen=True):
     size: int = 0
     digest: str = ""
 
+    def going_on_at(self, after: int) -> Row:
+        """The same row, with another place where reading goes on."""
+        return msgspec.structs.replace(self, after=after)
+
 
 class Watched(msgspec.Struct, frozen=True):
     """What detectors want: entity kinds that get every event, and the kinds that get an event of a type."""
@@ -265,6 +269,7 @@ _FAULTS: dict[str, str] = {
     Reason.TOO_LARGE: "larger than `event_bytes`",
     Reason.BAD_CSV: "its columns do not agree with the header, or a quote is not closed",
     Reason.BAD_ENCODING: "not UTF-8",
+    Reason.BAD_GZIP: "the compressed file is damaged or ends too early: the rest of it was not read",
 }
 
 
