@@ -49,6 +49,11 @@ class Row(msgspec.Struct, frozen=True):
     size: int = 0
     digest: str = ""
 
+    def decoded(self, fields: dict[str, Json], part: int) -> Row:
+        """The same row with its fields read, for one map or for all."""
+        head = (self.stream, self.source, self.position, self.raw, fields, self.arrived_at, self.fault)
+        return Row(*head, self.clock, self.after, part, self.size, self.digest)
+
     def going_on_at(self, after: int) -> Row:
         """The same row, with another place where reading goes on."""
         return msgspec.structs.replace(self, after=after)
@@ -152,21 +157,20 @@ class Router:
 
     def when(self, row: Row) -> tuple[int, Row]:
         """The time of a row's earliest event, 0 if it cannot be told, and the row with its fields decoded."""
-        parts = self.parts(row)
-        return min(at for at, _ in parts), msgspec.structs.replace(parts[0][1], part=row.part)
+        flow, fields = self._opened(row)
+        if flow is None:
+            return 0, row
+        times = [at for reader in flow.readers if (at := _time_of(reader, fields)) is not None]
+        return min(times, default=0), row.decoded(fields, row.part)
 
     def parts(self, row: Row) -> list[tuple[int, Row]]:
         """The row split into one row per event, each with its event's time."""
-        flow = self._flows.get(row.stream)
-        try:
-            assert flow is not None, row.stream
-            fields = _fields(row, flow)
-        except Refused:
+        flow, fields = self._opened(row)
+        if flow is None:
             return [(0, row)]
-        opened = msgspec.structs.replace(row, fields=fields)
         times = [(_time_of(reader, fields), part) for part, reader in enumerate(flow.readers)]
-        split = [(at, msgspec.structs.replace(opened, part=part)) for at, part in times if at is not None]
-        return split or [(0, opened)]
+        split = [(at, row.decoded(fields, part)) for at, part in times if at is not None]
+        return split or [(0, row.decoded(fields, row.part))]
 
     def ticks(self) -> list[Tick | Notice]:
         """What has become due since the last call: streams that stalled or resumed, then at most one Tick."""
@@ -202,7 +206,7 @@ class Router:
     def counts(self) -> dict[tuple[str, str], int]:
         """What was counted since the last drain, by (what, stream): accepted, dead_letter, weak_id, unwatched ..."""
         accepted = {("accepted", name): flow.accepted for name, flow in self._flows.items() if flow.accepted}
-        return accepted | self._counts
+        return accepted | dict(self._counts)
 
     def drain_counts(self) -> dict[tuple[str, str], int]:
         """The counts, which start at nothing again."""
@@ -211,6 +215,14 @@ class Router:
         for flow in self._flows.values():
             flow.accepted = 0
         return counts
+
+    def _opened(self, row: Row) -> tuple[_Flow | None, dict[str, Json]]:
+        """The row's stream and fields, or None where it will be refused as a whole."""
+        flow = self._flows.get(row.stream)
+        try:
+            return flow, _fields(row, flow) if flow else {}
+        except Refused:
+            return None, {}
 
     def _event(self, reader: EventReader, fields: dict[str, Json], row: Row) -> Event | DeadLetter | None:
         try:
