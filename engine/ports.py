@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -242,8 +242,13 @@ class SinkContext(msgspec.Struct, frozen=True, kw_only=True):
 class SinkModule(Protocol):
     """A file in `sinks/`: its name is the `kind` in YAML."""
 
-    Options: ClassVar[type[msgspec.Struct]]
-    Sink: ClassVar[Callable[[Any, SinkContext], Sink]]
+    @property
+    def Options(self) -> type[msgspec.Struct]:  # noqa: N802  named as in the file
+        """What may be written under the sink in YAML."""
+
+    @property
+    def Sink(self) -> Callable[[Any, SinkContext], Sink]:  # noqa: N802
+        """The sink's class, called with its options (secrets read) and its surroundings."""
 
 
 class Secret:

@@ -19,12 +19,15 @@ UNIT = "unit"
 class Chain:
     """Feed it records in order; what they led to stands in `effects` until the shell takes it."""
 
-    def __init__(self, plan: Plan, entities: Entities | None = None, units: Units | None = None) -> None:
+    def __init__(
+        self, plan: Plan, entities: Entities | None = None, units: Units | None = None, stalls: Stalls | None = None
+    ) -> None:
         self.plan = plan
         self.effects = Effects()
         self.entities = entities or Entities()
         self.units = units or Units()
-        self.stalls = Stalls()
+        self.stalls = stalls or Stalls()
+        self.now = 0
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
         self.decide = Decide(plan.configuration, self.units, self.effects)
         self._describes = {s.name: s.describes for s in plan.configuration.project.streams if s.describes}
@@ -44,6 +47,7 @@ class Chain:
             self.detect.on_tick(record.at)
             self._hand_over()
             self.decide.on_tick(record.at)
+            self.now = record.at
         elif isinstance(record, StreamStalled | StreamResumed):
             self.detect.on_stall(record)
         else:

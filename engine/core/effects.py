@@ -22,6 +22,14 @@ class Effects:
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
 
+    def merge(self, more: Effects) -> None:
+        """Add what came after."""
+        self.signals += more.signals
+        self.decisions += more.decisions
+        self.actions += more.actions
+        self.dead_letters += more.dead_letters
+        self.counts += more.counts
+
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
         taken = Effects()

@@ -44,7 +44,7 @@ class SumColumns:
         self._columns = columns
         fields = [name[2:] for name in names if name.startswith("s:")]
         if where is None and len(fields) == 1 and names == ("n", f"k:{fields[0]}", f"s:{fields[0]}"):
-            self.of = _count_and_sum(fields[0])  # type: ignore[method-assign]
+            self.of = _count_and_sum(fields[0])  # type: ignore[method-assign,assignment]
 
     def of(self, event: Event) -> Sequence[int] | None:
         if self.where is not None and not self.where(event.attributes):

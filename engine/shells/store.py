@@ -199,14 +199,6 @@ class Store:
         found = {t: self.db.execute(f"SELECT min({c}) FROM {t}").fetchone()[0] for t, c in tables.items()}  # noqa: S608
         return {table: at for table, at in found.items() if at is not None}
 
-    def back_up(self, target: Path) -> None:
-        """A consistent copy of everything, taken while the engine runs."""
-        copy = sqlite3.connect(target)
-        try:
-            self.db.backup(copy)
-        finally:
-            copy.close()
-
 
 def read_only(folder: Path) -> Store:
     """A view for `explain` and the like: takes no lock and writes nothing, also while the engine runs."""

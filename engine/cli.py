@@ -1,0 +1,214 @@
+"""The commands. Each does one job, says what it did in words, and ends with 0 (fine), 1 (findings) or 2 (wrong usage)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+
+from engine.errors import OperatorError, Problem, SpecError
+from engine.shells import backtest as backtesting
+from engine.shells import demo as demonstration
+from engine.shells import local, logs, starting, trials, wiring
+from engine.shells.explain import explain as explained
+from engine.shells.files import files_of, rows_of
+from engine.shells.preview import preview, preview_text
+from engine.shells.store import read_only
+from engine.shells.times import from_text
+from engine.spec.types import Configuration
+
+app = typer.Typer(
+    name="beforehand",
+    help="Notices that a customer is about to have a problem, and does the next best thing before they have to ask.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The folder with beforehand.yml, detectors/, playbooks/.")]
+DataOption = Annotated[Path, typer.Option("--data", help="The folder in which the streams' files are looked for.")]
+StateOption = Annotated[Path, typer.Option("--state", help="The folder that holds what is remembered between runs.")]
+CONFIG, DATA, STATE = Path("config"), Path("data"), Path("state")
+
+
+def main() -> None:
+    """The entry point: faults of the author or operator become one line and exit code 1, never a traceback."""
+    try:
+        app()
+    except SpecError as wrong:
+        _say_problems(wrong.problems)
+        sys.exit(1)
+    except OperatorError as wrong:
+        typer.echo(f"beforehand: {wrong}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def _say_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if errors:
+        typer.echo(f"{errors} error{'s' if errors > 1 else ''}; nothing was changed", err=True)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; made anew each time.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = starting.SEED,
+) -> None:
+    """Watch a simulated week of a small company, with its planted troubles found."""
+    logs.set_up(least=logging.ERROR)
+    if not demonstration.demo(folder, seed, Console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The folder to make the project in.")] = Path()) -> None:
+    """Begin a project: a configuration to change, with a simulated week to try it on."""
+    made = starting.init(folder)
+    for path in made:
+        typer.echo(f"made {path}")
+    typer.echo(f"next: cd {folder} && beforehand check && beforehand backtest")
+
+
+@app.command()
+def check(
+    config: ConfigOption = CONFIG,
+    data: DataOption = DATA,
+    sample: Annotated[int, typer.Option(help="Also show so many rows of each stream beside what they become.")] = 0,
+) -> None:
+    """Say everything that is wrong with the configuration, with file, line, column and a hint."""
+    folder = config if config.exists() or config != CONFIG else starting.catalog()
+    configuration, problems = wiring.check_configuration(folder)
+    _say_problems(problems)
+    if configuration is None:
+        raise typer.Exit(1)
+    typer.echo(f"{folder}: {len(configuration.detectors)} detectors, {len(configuration.plays)} plays, all sound")
+    if sample:
+        _show_samples(configuration, data, sample)
+
+
+def _show_samples(configuration: Configuration, data: Path, count: int) -> None:
+    longest = configuration.project.bounds.event_bytes
+    for stream in configuration.project.streams:
+        typer.echo(f"\n{stream.name}:")
+        for file in files_of(stream, data)[:1]:
+            rows = list(islice(rows_of(file, 0, file.key, longest), count))
+            typer.echo(preview_text(preview(configuration.project, stream, rows)))
+
+
+@app.command()
+def test(config: ConfigOption = CONFIG) -> None:
+    """Run the tests inside the detector files, on a virtual clock."""
+    configuration = wiring.load_configuration(config)
+    results = trials.run_tests(configuration, wiring.plugins())
+    for trial in results:
+        if trial.failures:
+            typer.echo(f"FAILED {trial.detector}: {trial.name}")
+            for failure in trial.failures:
+                typer.echo(f"  {failure}")
+    failed = sum(bool(trial.failures) for trial in results)
+    untested = [spec.name for spec in configuration.detectors if not spec.tests]
+    if untested:
+        typer.echo(f"without tests: {', '.join(untested)}")
+    typer.echo(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backtest(
+    config: ConfigOption = CONFIG,
+    data: DataOption = DATA,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="For a person, or for a program.")] = "text",
+    decisions: Annotated[Path | None, typer.Option(help="Also write every decision here, one JSON line each.")] = None,
+    until: Annotated[str, typer.Option(help="Let time go on to here after the last event (ISO 8601).")] = "",
+) -> None:
+    """Run recorded events through the detectors and report what would have been noticed. Nothing is sent."""
+    run = backtesting.Backtest(wiring.plan_of(wiring.load_configuration(config)), data)
+    report = run.run(_time(until))
+    if decisions:
+        decisions.write_bytes(b"".join(line + b"\n" for line in backtesting.decision_lines(run.decisions)))
+    if form == "json":
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        typer.echo(backtesting.as_text(report))
+
+
+def _time(text: str) -> int | None:
+    try:
+        return from_text(text) if text else None
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time - write 2026-03-02 or 2026-03-02T09:30:00Z") from None
+
+
+@app.command()
+def run(
+    config: ConfigOption = CONFIG,
+    data: DataOption = DATA,
+    state: StateOption = STATE,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep reading as the files grow.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print actions instead of sending them.")] = False,
+    until: Annotated[str, typer.Option(help="Let time go on to here after the last event (ISO 8601).")] = "",
+    event_clock: Annotated[
+        bool, typer.Option("--event-clock", help="Expire actions by event time: for history.")
+    ] = False,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics, /livez and /readyz on this port.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="The address to serve them on.")] = "127.0.0.1",
+    ledger_epoch: Annotated[str, typer.Option(help="After restoring a backup: hold actions decided before this.")] = "",
+    log_format: Annotated[Literal["text", "json"], typer.Option(help="How log lines are written.")] = "text",
+) -> None:
+    """Read events, decide and act, in this one process, remembering everything in the state folder."""
+    logs.set_up(log_format)
+    options = local.RunOptions(
+        config=config,
+        data=data,
+        state=state,
+        follow=follow,
+        dry_run=dry_run,
+        event_clock=event_clock,
+        until=_time(until),
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
+        ledger_epoch_ms=_time(ledger_epoch),
+    )
+    local.run(wiring.load_configuration(config), options)
+
+
+@app.command()
+def explain(
+    detector: Annotated[str, typer.Argument(help="The detector's name.")],
+    entity: Annotated[str, typer.Argument(help="The id of the customer, account, order ...")],
+    config: ConfigOption = CONFIG,
+    state: StateOption = STATE,
+    at: Annotated[str, typer.Option(help="Only what had happened by then (ISO 8601).")] = "",
+) -> None:
+    """Say why a detector fired for somebody, or why it did not: values, thresholds, events, decisions."""
+    plan = wiring.plan_of(wiring.load_configuration(config))
+    typer.echo(explained(read_only(state), plan, detector, entity, _time(at)))
+
+
+@app.command()
+def schema(
+    folder: Annotated[Path | None, typer.Option(help="Write the schema files here instead of printing one.")] = None,
+    what: Annotated[Literal["detector", "play", "project"], typer.Argument(help="Which kind of file.")] = "detector",
+) -> None:
+    """Print the JSON Schema that editors complete and check YAML files by."""
+    schemas = wiring.schemas()
+    if folder:
+        for path in starting.write_schemas(folder, schemas):
+            typer.echo(f"made {path}")
+        return
+    typer.echo(msgspec.json.format(msgspec.json.encode(schemas[what]), indent=2).decode())
+
+
+if __name__ == "__main__":
+    main()

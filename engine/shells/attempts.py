@@ -1,0 +1,64 @@
+"""Remembers, through the death of the process, which row it was busy with, to notice a row that kills it.
+
+The file is written without waiting for the disk: it must outlive the process, not the machine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+NAME = "attempt"
+# A row is set aside after the process has died on it this many times.
+DEATHS_MOST = 3
+
+
+class Attempt(msgspec.Struct):
+    """`batch` names where a batch begins; `row` is the one within it that was being taken alone, -1 = all of them."""
+
+    batch: str = ""
+    deaths: int = 0
+    row: int = -1
+    row_deaths: int = 0
+
+
+class Attempts:
+    """After a death the batch is taken a row at a time, so that a second death names the row."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._before = self._read()
+
+    def _read(self) -> Attempt:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Attempt)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return Attempt()
+
+    def begin(self, batch: str) -> bool:
+        """A batch is about to be taken. True if the process died on it before, so that care is needed."""
+        again = self._before.batch == batch
+        if not again:
+            self._before = Attempt(batch)
+        self._write(msgspec.structs.replace(self._before, deaths=self._before.deaths + 1))
+        return again
+
+    def is_deadly(self, row: int) -> bool:
+        """Has the process died on this row of the batch too often?"""
+        return self._before.row == row and self._before.row_deaths >= DEATHS_MOST
+
+    def at_row(self, row: int) -> None:
+        """This row of the batch is about to be taken by itself."""
+        died_here = self._before.row == row
+        deaths = self._before.row_deaths + 1 if died_here else 1
+        if self._before.row_deaths and not died_here and self._before.row > row:
+            return  # on the way to the row that is under suspicion: keep what is known of it
+        self._write(Attempt(self._before.batch, self._before.deaths + 1, row, deaths))
+
+    def clear(self) -> None:
+        """The process stops of its own will."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, attempt: Attempt) -> None:
+        self._path.write_bytes(msgspec.json.encode(attempt))

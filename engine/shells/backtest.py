@@ -1,0 +1,172 @@
+"""Recorded events in, a report out: who would have been noticed, when, and what would have been done. Nothing is sent.
+
+It drives the same steps as a live run, so what it counts is what a run would have decided.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from engine.core.chain import Chain
+from engine.core.effects import Effects
+from engine.core.plan import Plan
+from engine.core.route import Router, Watched
+from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
+from engine.shells.sources import read_all, without_files
+from engine.shells.times import iso, moment
+
+SHOWN = 8
+
+
+class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One detector over the whole span. `named` are its first signals as (ISO time, entity, why)."""
+
+    detector: str
+    mode: str
+    fired: int
+    entities: int
+    open_at_end: int
+    per_week: float
+    chosen: int
+    dropped: Mapping[str, int]
+    named: tuple[tuple[str, str, str], ...]
+
+
+class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`events` by stream, `dead_letters` by stream and reason, `noted` what was counted on the way (duplicates …)."""
+
+    began: str
+    ended: str
+    weeks: float
+    events: Mapping[str, int]
+    noted: Mapping[str, int]
+    dead_letters: Mapping[str, int]
+    detectors: tuple[DetectorReport, ...]
+    plays: Mapping[str, int]
+    configuration: str
+    streams_without_files: tuple[str, ...]
+
+
+class Backtest:
+    """One pass over recorded events under a plan. `signals` and `decisions` hold everything afterwards."""
+
+    def __init__(self, plan: Plan, data: Path) -> None:
+        self._plan = plan
+        self._data = data
+        self._project = plan.configuration.project
+        self._chain = Chain(plan)
+        self._router = Router(self._project, Watched(plan.all_events, plan.by_event))
+        self._letters: Counter[str] = Counter()
+        self._noted: Counter[str] = Counter()
+        self.signals: list[Signal] = []
+        self.decisions: list[Decision] = []
+        self._began = 0
+
+    def run(self, until: int | None = None) -> BacktestReport:
+        """Read everything; with `until`, let time go on to there. Raises OperatorError without input."""
+        chain, router = self._chain, self._router
+        for row in read_all(self._project, self._data, router):
+            for record in router.route(row):
+                if isinstance(record, DeadLetter):
+                    self._count_letters([record])
+                else:
+                    chain.take(record)
+            for tick in router.ticks():
+                chain.take(tick)
+            if chain.effects.signals or chain.effects.dead_letters:
+                self._collect(chain.drain())
+            self._began = self._began or chain.now
+        chain.take_all(router.end(until))
+        self._collect(chain.drain())
+        return self._report()
+
+    def _collect(self, effects: Effects) -> None:
+        self.signals += effects.signals
+        self.decisions += effects.decisions
+        self._count_letters(effects.dead_letters)
+        for (what, stream), count in effects.counts.items():
+            self._noted[f"{stream} {what}"] += count
+
+    def _count_letters(self, letters: Iterable[DeadLetter]) -> None:
+        for letter in letters:
+            self._letters[f"{letter.stream} {letter.reason}"] += 1
+
+    def _report(self) -> BacktestReport:
+        counts = self._router.drain_counts()
+        for (what, stream), count in counts.items():
+            self._noted[f"{stream} {what}"] += count
+        weeks = max(self._chain.now - self._began, 1) / WEEK_MS
+        events = {s.name: counts.get(("accepted", s.name), 0) for s in self._project.streams}
+        chosen = [d.play for d in self.decisions if d.outcome is Outcome.CHOSEN]
+        return BacktestReport(
+            began=iso(self._began),
+            ended=iso(self._chain.now),
+            weeks=round(weeks, 2),
+            events=events,
+            noted={name: n for name, n in sorted(self._noted.items()) if not name.endswith(" accepted")},
+            dead_letters=dict(sorted(self._letters.items())),
+            detectors=tuple(self._detectors(weeks)),
+            plays=dict(sorted(Counter(chosen).items())),
+            configuration=self._plan.configuration.version,
+            streams_without_files=tuple(without_files(self._project, self._data)),
+        )
+
+    def _detectors(self, weeks: float) -> Iterable[DetectorReport]:
+        fired, closed, decided = defaultdict(list), defaultdict(set), defaultdict(list)
+        for signal in self.signals:
+            if signal.state == "firing":
+                fired[signal.detector].append(signal)
+            else:
+                closed[signal.detector].add(signal.id)
+        for decision in self.decisions:
+            decided[decision.detector].append(decision)
+        for spec in self._plan.configuration.detectors:
+            opened, decisions = fired[spec.name], decided[spec.name]
+            why = {decision.signal_id: decision.why for decision in decisions}
+            dropped = Counter(d.gate for d in decisions if d.outcome is not Outcome.CHOSEN)
+            yield DetectorReport(
+                detector=spec.name,
+                mode=spec.mode.value,
+                fired=len(opened),
+                entities=len({signal.key for signal in opened}),
+                open_at_end=len({signal.id for signal in opened} - closed[spec.name]),
+                per_week=round(len(opened) / weeks, 2),
+                chosen=len(decisions) - sum(dropped.values()),
+                dropped=dict(sorted(dropped.items())),
+                named=tuple((iso(s.at), s.key, why.get(s.id, "")) for s in opened[:SHOWN]),
+            )
+
+
+def decision_lines(decisions: Iterable[Decision]) -> list[bytes]:
+    """The decision log: one JSON line each in order of (at, id), the same bytes wherever it was decided."""
+    ordered = sorted(decisions, key=lambda decision: (decision.at, decision.id))
+    return [msgspec.json.encode(decision, order="sorted") for decision in ordered]
+
+
+def as_text(report: BacktestReport, names: int = SHOWN) -> str:
+    """The report for a person."""
+    lines = [f"{moment(report.began)} to {moment(report.ended)} ({report.weeks:g} weeks)", ""]
+    lines += [f"  {count:>9,} events from {stream}" for stream, count in report.events.items() if count]
+    lines += [f"  {name}: no file found" for name in report.streams_without_files]
+    lines += [f"  {count:>9,} set aside: {name}" for name, count in report.dead_letters.items()]
+    lines += [f"  {count:>9,} noted: {name}" for name, count in report.noted.items()]
+    for detector in report.detectors:
+        lines += ["", *_detector_lines(detector, names)]
+    lines += ["", "Nothing was sent. What would have been done:"]
+    lines += [f"  {count:>9,} x {play}" for play, count in report.plays.items()] or ["  nothing"]
+    return "\n".join(lines)
+
+
+def _detector_lines(report: DetectorReport, names: int) -> Iterable[str]:
+    mode = "" if report.mode == "live" else f" [{report.mode}]"
+    yield f"{report.detector}{mode}: fired {report.fired} times for {report.entities}, {report.per_week:g} a week"
+    if report.dropped:
+        yield "  held back: " + ", ".join(f"{count} at {gate}" for gate, count in report.dropped.items())
+    for at, key, why in report.named[:names]:
+        yield f"  {moment(at)}  {key}  {why}"
+    if report.fired > names:
+        yield f"  ... and {report.fired - min(names, len(report.named))} more"

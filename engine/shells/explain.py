@@ -1,0 +1,117 @@
+"""Why did this fire, or why not? What is known of one entity and one detector, in words, from the state on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from engine.core.episodes import FIRING, PENDING
+from engine.core.plan import Judge, Plan
+from engine.core.state import Entity
+from engine.errors import OperatorError
+from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Decision, Reading, Signal
+from engine.shells.partition import open_chain
+from engine.shells.store import Store
+from engine.shells.times import iso, moment
+
+_LENGTHS = (("d", 24 * HOUR_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
+
+
+def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = None) -> str:
+    """What `detector` knows of the entity, its signals and decisions (up to `at`). Raises OperatorError."""
+    judge = _judge(plan, detector)
+    signals = [s for s in store.signals(detector, key) if at is None or s.at <= at]
+    decisions = [d for d in store.decisions(detector, key) if at is None or d.at <= at]
+    chain = open_chain(store, plan)
+    entity = chain.entities.get(judge.spec.per, key)
+    if entity is None and not signals:
+        raise OperatorError(f"nothing is known of {judge.spec.per} {key!r}")
+    lines = [f"{detector}, {judge.spec.per} {key}", ""]
+    if entity is not None and at is None:
+        lines += _present(judge, entity, max(chain.now, entity.seen_at))
+    lines += _past(signals, decisions)
+    return "\n".join(lines)
+
+
+def _judge(plan: Plan, detector: str) -> Judge:
+    for kind in plan.kinds.values():
+        for judge in kind.judges.values():
+            if judge.spec.name == detector:
+                return judge
+    raise OperatorError(f"there is no detector {detector!r}; there are: {', '.join(sorted(plan.detectors))}")
+
+
+def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
+    """How things stand now: each condition, and what the signal waits for."""
+    yield f"Now ({moment(iso(now))}):"
+    for reading in judge.when.story(entity, now):
+        yield "  " + told(reading)
+    episode = (entity.episodes or {}).get(judge.index)
+    if episode and episode.phase == FIRING:
+        yield f"  It has been firing since {moment(iso(episode.since))}."
+    elif episode and episode.phase == PENDING:
+        yield f"  True since {moment(iso(episode.since))}; fires if it stays so for {spoken_length(judge.spec.for_ms)}."
+    elif judge.when.truth(entity, now) is None:
+        yield "  It does not fire, because something it needs is not known yet."
+    else:
+        yield "  It does not fire."
+    due = (entity.dues or {}).get(judge.index)
+    if due:
+        yield f"  Next look without an event: {moment(iso(due))}."
+    yield ""
+
+
+def _past(signals: Sequence[Signal], decisions: Sequence[Decision]) -> Iterator[str]:
+    if not signals:
+        yield "It has not fired yet."
+        return
+    made = {decision.signal_id: decision for decision in decisions}
+    for signal in signals:
+        if signal.state == "resolved":
+            yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
+            continue
+        yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
+        for reading in signal.readings:
+            yield "  " + told(reading)
+        yield f"  events: {', '.join(signal.event_ids) or 'none'}"
+        if signal.id in made:
+            yield from _decided(made[signal.id])
+
+
+def _decided(decision: Decision) -> Iterator[str]:
+    if decision.gate:
+        yield f"  {decision.play} for {decision.recipient}: {decision.outcome.value} at {decision.gate}, {decision.detail}"
+    else:
+        yield f"  {decision.play} for {decision.recipient}: chosen, action {decision.action_id}"
+    if decision.why:
+        yield f"  {decision.why}"
+
+
+def told(reading: Reading) -> str:
+    """`tickets is 5, at least 5: yes`."""
+    is_time = reading.measure.startswith(("silence since", "wait for")) or " then " in reading.measure
+    value, limit = (_shown(v, is_time=is_time) for v in (reading.value, reading.limit))
+    if not reading.comparator:
+        return f"{reading.measure} is {value}"
+    row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row else ""
+    verdict = "yes" if reading.met else "no"
+    return f"{reading.measure} is {value}, {reading.comparator.replace('_', ' ')} {limit}{row}: {verdict}"
+
+
+def _shown(value: object, *, is_time: bool) -> str:
+    if value is None:
+        return "not known"
+    if is_time and isinstance(value, int):
+        return spoken_length(value)
+    if isinstance(value, tuple):
+        return " or ".join(str(one) for one in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def spoken_length(length_ms: int) -> str:
+    """`2d 3h`, with the two largest parts."""
+    parts = []
+    for unit, size in _LENGTHS:
+        count, length_ms = divmod(length_ms, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
