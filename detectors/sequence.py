@@ -78,8 +78,15 @@ class Pattern:
         horizon = seen_at - self._within
         while held and (held[0][0] < horizon or len(held) > HELD_MOST):
             del held[0]
-        if entry[2]:
-            slot[0] = max(slot[0], self._latest_start(held))
+        # In order, only the last step can complete a match, and nothing can break one any more.
+        if held[-1] is not entry or entry[2] & self._steps[-1].bit:
+            self._find(slot)
+
+    def _find(self, slot: Slot) -> None:
+        """A late event may break a match as well as complete one; a match older than what is held stays as it was."""
+        held = slot[1]
+        found = self._latest_start(held)
+        slot[0] = found if slot[0] >= held[0][0] else max(slot[0], found)
 
     def _latest_start(self, held: list[list[Any]]) -> int:
         """The start of the whole match that began last, or -1."""
