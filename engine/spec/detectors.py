@@ -1,0 +1,178 @@
+"""One detector document to its typed form, with every problem in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from engine.model import DAY_MS, Mode, Severity
+from engine.ports import As
+from engine.spec.conditions import Used, read_condition, used_by
+from engine.spec.digest import version_of
+from engine.spec.eligibility import read_eligibility
+from engine.spec.formula import Formula
+from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, text_of
+from engine.spec.reading import RAW, Written, event_types, read
+from engine.spec.report import unknown
+from engine.spec.tests import read_tests
+from engine.spec.types import AllOf, ConditionSpec, DetectorSpec, MeasureSpec
+from engine.spec.values import Span
+from engine.spec.watch import Measure, read_watch
+from engine.spec.wording import check_text
+from engine.spec.world import World
+
+FROM_ZERO = Span(0, 400 * DAY_MS)
+
+
+class DetectorDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A detector as it is written."""
+
+    detector: Annotated[str, As.TEXT, "the detector's name"]
+    owner: Annotated[str, As.TEXT, "the team that looks after it"]
+    reason: Annotated[str, As.TEXT, "a short code for why the customer is in this state"]
+    per: Annotated[str, As.TEXT, "the entity that is watched: customer, account, order"]
+    when: Annotated[Node, RAW, "what has to hold for a signal to open"]
+    severity: Annotated[Severity, "how much it matters"] = Severity.WATCH
+    mode: Annotated[Mode, "live acts, shadow only records, paused does nothing"] = Mode.LIVE
+    watch: Annotated[Node | None, RAW, "the measures, each with a name"] = None
+    resolve_when: Annotated[Node | None, RAW, "what has to hold for the signal to close; else 'when' no longer"] = None
+    for_: Annotated[int, As.DURATION, FROM_ZERO, "how long 'when' has to hold first"] = msgspec.field(
+        default=0, name="for"
+    )
+    keep_firing_for: Annotated[int, As.DURATION, FROM_ZERO, "how long the signal stays after 'when' last held"] = 0
+    cooldown: Annotated[int, As.DURATION, FROM_ZERO, "how long nothing more is done after a signal opened"] = 0
+    only_if: Annotated[Node | None, RAW, "what has to be known of the entity for anything to be done"] = None
+    unless: Annotated[Node | None, RAW, "what must not be so for anything to be done"] = None
+    then: Annotated[Node | None, RAW, "the play, as in [{play: call-the-champion}]"] = None
+    why: Annotated[str, As.TEXT, "the sentence that explains it (Liquid)"] = ""
+    tests: Annotated[Node | None, RAW, "rows of events and what they lead to"] = None
+
+
+class PlayChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `then`."""
+
+    play: Annotated[str, As.TEXT, "the name of a play in playbooks/"]
+
+
+class ReadDetector(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a detector's document. `spec` is None where something in it is wrong."""
+
+    name: str
+    play: str
+    measures: frozenset[str]
+    spec: DetectorSpec | None
+
+
+def read_detector(node: MappingNode, world: World) -> ReadDetector:
+    """Read one document; all its problems go to the world's report."""
+    before = world.report.errors
+    written = read(node, DetectorDocument, world.scope)
+    assert written is not None, node.place
+    document = written.value
+    measures = read_watch(document.watch, world)
+    _judge_entity(written, world)
+    when = read_condition(document.when, measures, world) if "when" in written.nodes else None
+    resolve = _resolve(document, measures, world)
+    play = _play(document.then, world)
+    _judge_why(written, frozenset(measures), world)
+    tests = read_tests(document.tests, world)
+    only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
+    if when is not None and all(measure.spec for measure in measures.values()):
+        _warn_unused(measures, _used(when, resolve), world)
+    if world.report.errors > before or when is None:
+        return ReadDetector(name=text_of(node.get("detector")), play=play, measures=frozenset(measures), spec=None)
+    watch = tuple(measure.spec for measure in measures.values() if measure.spec)
+    spec = DetectorSpec(
+        name=document.detector,
+        owner=document.owner,
+        reason=document.reason,
+        per=document.per,
+        version=version_of(node, without=("tests",)),
+        when=when,
+        watch=watch,
+        severity=document.severity,
+        mode=document.mode,
+        resolve_when=resolve,
+        for_ms=document.for_,
+        keep_firing_for_ms=document.keep_firing_for,
+        cooldown_ms=document.cooldown,
+        only_if=only_if,
+        unless=unless,
+        play=play,
+        why=document.why,
+        events=_events(watch, _used(when, resolve)),
+        tests=tests,
+        place=node.place,
+    )
+    if not tests:
+        world.report.warning(node, "no-tests", f"'{spec.name}' has no tests - add one that fires, one that stays quiet")
+    return ReadDetector(name=spec.name, play=play, measures=frozenset(measures), spec=spec)
+
+
+def _judge_entity(written: Written[DetectorDocument], world: World) -> None:
+    per = written.value.per
+    if per and per not in world.entities:
+        world.report.error(written.nodes["per"], "unknown-entity", unknown("entity", per, world.entities))
+
+
+def _resolve(document: DetectorDocument, measures: Mapping[str, Measure], world: World) -> ConditionSpec | None:
+    return None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
+
+
+def _used(when: ConditionSpec, resolve: ConditionSpec | None) -> Used:
+    return used_by(when) if resolve is None else used_by(AllOf((when, resolve)))
+
+
+def _events(watch: tuple[MeasureSpec, ...], used: Used) -> tuple[str, ...]:
+    """Every event type that it reads, in order of the alphabet."""
+    options = [measure.options for measure in watch if not isinstance(measure.options, Formula)]
+    return tuple(sorted({event for each in (*options, *used.options) for event in event_types(each)}))
+
+
+def _warn_unused(measures: Mapping[str, Measure], used: Used, world: World) -> None:
+    formulas = [measure.spec.options for measure in measures.values() if measure.spec]
+    read_by = {name for formula in formulas if isinstance(formula, Formula) for name in formula.names}
+    for name, measure in measures.items():
+        if name not in used.measures and name not in read_by:
+            hint = f"nothing compares '{name}' - use it in 'when', or remove it"
+            world.report.warning(measure.key, "unused-measure", hint)
+
+
+def _judge_why(written: Written[DetectorDocument], measures: frozenset[str], world: World) -> None:
+    node = written.nodes.get("why")
+    if isinstance(node, ScalarNode):
+        check_text(node, measures, world)
+
+
+def _play(node: Node | None, world: World) -> str:
+    """The name of the one play; several are for a later version."""
+    if node is None:
+        return ""
+    if not isinstance(node, ListNode) or not node.items:
+        world.report.error(node, "wrong-type", "write the play as a list, as in [{play: call-the-champion}]")
+        return ""
+    if len(node.items) > 1:
+        world.report.error(node.items[1], "later", "several plays are not available yet - they come in a later version")
+    names = [_play_name(item, world) for item in node.items]
+    return names[0]
+
+
+def _play_name(item: Node, world: World) -> str:
+    written = None if _is_later(item, world) else read(item, PlayChoice, world.scope)
+    if written is None or not written.value.play:
+        return ""
+    name = written.value.play
+    if name not in world.plays:
+        world.report.error(written.nodes["play"], "unknown-play", unknown("play", name, world.plays))
+        return ""
+    return name
+
+
+def _is_later(item: Node, world: World) -> bool:
+    """One complaint is enough for an entry that addresses each member of a group."""
+    key = next((key for key, _value in item if key.text == "for_each"), None) if isinstance(item, MappingNode) else None
+    if key is not None:
+        world.report.later(key, key.text)
+    return key is not None

@@ -1,0 +1,126 @@
+"""A folder of YAML to one sound configuration, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from engine.errors import Problem, SpecError
+from engine.model import Json
+from engine.ports import Plugins
+from engine.spec import files
+from engine.spec.detectors import ReadDetector, read_detector
+from engine.spec.digest import digest, version_of
+from engine.spec.eligibility import report_cycles, waits_for
+from engine.spec.nodes import MappingNode, ScalarNode, text_of
+from engine.spec.plays import ReadPlay, check_use, read_play
+from engine.spec.project import SinkOptions, event_types, read_project
+from engine.spec.report import Report
+from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
+from engine.spec.world import World
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+def load(folder: Path, plugins: Plugins, sink_options: SinkOptions, sink_kinds: Collection[str] = ()) -> Configuration:
+    """The configuration in a folder. Raises SpecError with every problem if there is an error among them.
+
+    `sink_options` gives the options of a kind of sink, None if there is no such kind; `sink_kinds` are the names to
+    suggest then.
+    """
+    configuration, problems = load_all(folder, plugins, sink_options, sink_kinds)
+    if configuration is None:
+        raise SpecError(problems)
+    return configuration
+
+
+def load_all(
+    folder: Path, plugins: Plugins, sink_options: SinkOptions, sink_kinds: Collection[str] = ()
+) -> tuple[Configuration | None, list[Problem]]:
+    """The configuration, or None if there is an error, beside all problems and warnings in order of place."""
+    report = Report()
+    node = files.project_document(folder, report)
+    project = read_project(node, sink_options, sink_kinds, report) if node else ProjectSpec()
+    plays = files.documents_in(folder, files.PLAYS, report)
+    detectors = files.documents_in(folder, files.DETECTORS, report)
+    world = _world(project, plugins, report, plays, detectors)
+    read_plays = [read_play(play, world) for play in plays]
+    read_detectors = [read_detector(detector, world) for detector in detectors]
+    _check_texts(read_detectors, read_plays, world)
+    _check_cycles(read_detectors, world)
+    problems = sorted(set(report.problems))
+    if report.errors or node is None:
+        return None, problems
+    return _configuration(folder, node, project, read_detectors, read_plays), problems
+
+
+def _world(
+    project: ProjectSpec,
+    plugins: Plugins,
+    report: Report,
+    plays: list[MappingNode],
+    detectors: list[MappingNode],
+) -> World:
+    return World(
+        report=report,
+        plugins=plugins,
+        entities={entity.kind: (*entity.fields, *entity.also_known_as) for entity in project.entities},
+        events=event_types(project.streams),
+        channels=frozenset(project.channels),
+        plays=_names(plays, "play", report),
+        detectors=_names(detectors, "detector", report),
+    )
+
+
+def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, Place]:
+    """Where each name stands, also of documents that turn out unsound."""
+    names: dict[str, Place] = {}
+    for document in documents:
+        node = document.get(key)
+        name = text_of(node)
+        if not isinstance(node, ScalarNode) or not name:
+            continue
+        if first := names.get(name):
+            message = f"{key} '{name}' is already defined at {first.path}:{first.line}:{first.column}"
+            report.error(node, f"duplicate-{key}", message)
+        elif not _NAME.fullmatch(name):
+            message = f"'{name}' is no name for a {key} - use letters, digits and -, as in call-the-champion"
+            report.error(node, "bad-name", message)
+        names.setdefault(name, node.place)
+    return names
+
+
+def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
+    by_name = {play.name: play for play in plays}
+    for detector in detectors:
+        if play := by_name.get(detector.play):
+            check_use(play, detector.name, detector.measures, world)
+
+
+def _check_cycles(detectors: list[ReadDetector], world: World) -> None:
+    waits = {detector.spec.name: waits_for(detector.spec) for detector in detectors if detector.spec}
+    report_cycles(waits, world.detectors, world.report)
+
+
+def _configuration(
+    folder: Path, node: MappingNode, project: ProjectSpec, detectors: list[ReadDetector], plays: list[ReadPlay]
+) -> Configuration:
+    sound = tuple(detector.spec for detector in detectors if detector.spec)
+    chosen = {play.spec.name: play.spec for play in plays if play.spec}
+    return Configuration(
+        project=project,
+        detectors=sound,
+        plays=chosen,
+        version=_version(node, sound, chosen),
+        folder=str(folder),
+    )
+
+
+def _version(node: MappingNode, detectors: tuple[DetectorSpec, ...], plays: Mapping[str, PlaySpec]) -> str:
+    parts: dict[str, Json] = {
+        "project": version_of(node),
+        "detectors": {detector.name: detector.version for detector in detectors},
+        "plays": {name: play.version for name, play in plays.items()},
+    }
+    return digest(parts)

@@ -1,0 +1,94 @@
+"""One play document to its typed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+from engine.ports import As
+from engine.spec.digest import version_of
+from engine.spec.nodes import MappingNode, Node, ScalarNode
+from engine.spec.reading import read
+from engine.spec.report import unknown
+from engine.spec.types import PlaySpec
+from engine.spec.wording import check_text, compiled_at
+from engine.spec.world import World
+
+
+class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A play as it is written."""
+
+    play: Annotated[str, As.TEXT, "the play's name"]
+    channel: Annotated[str, As.TEXT, "the way it goes, one of the project's channels"]
+    class_: Annotated[Literal["critical", "service", "marketing"], "what kind of message it is"] = msgspec.field(
+        name="class"
+    )
+    owner: Annotated[str, As.TEXT, "the team that looks after it"]
+    text: Annotated[str, As.TEXT, "what is said (Liquid)"]
+    to: Annotated[Literal["customer", "owner", "system"], "whom it reaches"] = "customer"
+    tier: Annotated[Literal[1, 2, 3], "1 fixes itself, 2 reaches out, 3 is a person"] = 2
+    title: Annotated[str, As.TEXT, "the headline (Liquid)"] = ""
+    desk: Annotated[str, As.TEXT, "with 'to: owner', who gets it where no owner is known"] = ""
+    expires: Annotated[int, As.DURATION, "how long after the signal it is still worth sending"] = 0
+    reason: Annotated[str, As.TEXT, "why it is critical, which lets it pass limits and quiet hours"] = ""
+
+
+class ReadPlay(msgspec.Struct, frozen=True, kw_only=True):
+    """A play, and the nodes of its texts; `spec` is None where something in it is wrong."""
+
+    name: str
+    texts: tuple[ScalarNode, ...]
+    spec: PlaySpec | None
+
+
+def read_play(node: MappingNode, world: World) -> ReadPlay:
+    """Read one document; all its problems go to the world's report."""
+    before = world.report.errors
+    written = read(node, PlayDocument, world.scope)
+    assert written is not None, node.place
+    document = written.value
+    texts = _texts(written.nodes, world)
+    _judge(document, written.nodes, world)
+    if world.report.errors > before:
+        return ReadPlay(name=document.play, texts=texts, spec=None)
+    spec = PlaySpec(
+        name=document.play,
+        channel=document.channel,
+        text=document.text,
+        version=version_of(node),
+        purpose=document.class_,
+        owner=document.owner,
+        to=document.to,
+        tier=document.tier,
+        title=document.title,
+        desk=document.desk,
+        expires_ms=document.expires,
+        class_reason=document.reason,
+        place=node.place,
+    )
+    return ReadPlay(name=document.play, texts=texts, spec=spec)
+
+
+def _texts(nodes: Mapping[str, Node], world: World) -> tuple[ScalarNode, ...]:
+    """The texts that compile."""
+    found = [nodes.get(name) for name in ("title", "text")]
+    return tuple(node for node in found if isinstance(node, ScalarNode) and compiled_at(node, world))
+
+
+def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
+    if document.channel and document.channel not in world.channels:
+        message = unknown("channel", document.channel, world.channels)
+        world.report.error(nodes["channel"], "unknown-channel", message)
+    if document.class_ == "critical" and "class_" in nodes and not document.reason:
+        message = "a critical play passes limits and quiet hours - add 'reason', why that is right"
+        world.report.error(nodes["class_"], "missing-key", message)
+    if document.desk and document.to != "owner":
+        world.report.error(nodes["desk"], "unused-option", "'desk' goes with 'to: owner'")
+
+
+def check_use(play: ReadPlay, detector: str, measures: frozenset[str], world: World) -> None:
+    """Check the play's texts against the measures of a detector that chooses it."""
+    for node in play.texts:
+        check_text(node, measures, world, used_by=detector)
