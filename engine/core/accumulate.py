@@ -15,6 +15,8 @@ from engine.core.matching import read_path
 from engine.model import Event, Scalar
 
 MICRO = 1_000_000
+# Floats beyond this are left out: multiplied, they would no longer be finite.
+LARGEST = 1e300
 # A distinct count remembers at most this many values per stretch; more are counted as this many.
 DISTINCT_MOST = 4_096
 
@@ -31,10 +33,10 @@ class Accumulator(Protocol):
 
 
 def micro(value: object) -> int | None:
-    """A number in whole millionths; None for what is not a number."""
+    """A number in whole millionths; None for what is not a number, or no finite one."""
     if type(value) is int:
         return value * MICRO
-    if type(value) is float:
+    if type(value) is float and -LARGEST < value < LARGEST:
         return round(value * MICRO)
     return None
 

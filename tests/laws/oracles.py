@@ -19,11 +19,6 @@ QUARTER_MS = 900_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def once_each(events: Sequence[Event]) -> list[Event]:
-    """The events without those whose id came before."""
-    return list({event.id: event for event in reversed(events)}.values())[::-1]
-
-
 def takes(where: tuple[FieldTest, ...], event: Event) -> bool:
     return all(holds(read_path(event.attributes, test.path), test.comparator, test.value) for test in where)
 
@@ -177,39 +172,43 @@ def fits(step: Step, event: Event) -> bool:
     return event.event in step.events and takes(step.where, event)
 
 
-def whole_matches(events: Sequence[Event], steps: Sequence[Step]) -> Iterator[list[int]]:
-    """Every way to pick events, in order of (at, id), that satisfies all steps; as positions in that order."""
-    ordered = sorted(events, key=lambda event: (event.at, event.id))
-    wanted = wanted_of(steps)
+class Search(NamedTuple):
+    """Every way to pick events that satisfies all steps; as positions in the order of (at, id)."""
 
-    def next_after(last: int, step: Step, nots: tuple[Step, ...]) -> Iterator[int]:
-        for at in range(last + 1, len(ordered)):
-            if fits(step, ordered[at]):
-                yield at
-            if step.strict or any(fits(no, ordered[at]) for no in nots):
-                return
+    ordered: list[Event]
+    wanted: list[Wanted]
 
-    def go_on(picked: list[int], number: int, times: int) -> Iterator[list[int]]:
-        """All ends of a match of which `picked` is the beginning, its last `times` taken for one step."""
-        step = wanted[number].step
-        if times >= step.at_least and number + 1 == len(wanted):
+    def whole_matches(self) -> Iterator[list[int]]:
+        for at, event in enumerate(self.ordered):
+            if fits(self.wanted[0].step, event):
+                yield from self.go_on([at], 0, 1)
+
+    def go_on(self, picked: list[int], number: int, times: int) -> Iterator[list[int]]:
+        """All matches that begin with `picked`, the last `times` of which were taken for one step."""
+        step = self.wanted[number].step
+        if times >= step.at_least and number + 1 == len(self.wanted):
             yield picked
         elif times >= step.at_least:
-            for at in next_after(picked[-1], *wanted[number + 1]):
-                yield from go_on([*picked, at], number + 1, 1)
+            for at in self.next_after(picked[-1], *self.wanted[number + 1]):
+                yield from self.go_on([*picked, at], number + 1, 1)
         if not step.at_most or times < step.at_most:
-            for at in next_after(picked[-1], step, ()):
-                yield from go_on([*picked, at], number, times + 1)
+            for at in self.next_after(picked[-1], step, ()):
+                yield from self.go_on([*picked, at], number, times + 1)
 
-    for at, event in enumerate(ordered):
-        if fits(wanted[0].step, event):
-            yield from go_on([at], 0, 1)
+    def next_after(self, last: int, step: Step, nots: tuple[Step, ...]) -> Iterator[int]:
+        """What may be taken next: nothing in between if strict, and nothing forbidden in any case."""
+        for at in range(last + 1, len(self.ordered)):
+            if fits(step, self.ordered[at]):
+                yield at
+            if step.strict or any(fits(no, self.ordered[at]) for no in nots):
+                return
 
 
 def has_match(events: Sequence[Event], steps: Sequence[Step], now: int, within: int) -> bool:
     """Does a whole match lie within the last `within`?"""
     recent = [event for event in events if now - within <= event.at <= now]
-    return any(True for _ in whole_matches(recent, steps))
+    ordered = sorted(recent, key=lambda event: (event.at, event.id))
+    return any(True for _ in Search(ordered, wanted_of(steps)).whole_matches())
 
 
 # ---- the life of a signal

@@ -63,6 +63,10 @@ class Watcher:
         for event in events:
             self.add(event)
 
+    def truth(self, now: int) -> bool | None:
+        condition: Condition = self.tracker  # type: ignore[assignment]
+        return condition.truth(self.slot, now, self.known)
+
     def interrupt(self) -> None:
         """Written down and read again."""
         self.slot = msgspec.msgpack.decode(msgspec.msgpack.encode(self.slot))

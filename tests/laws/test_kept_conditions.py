@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ def test_silence_is_the_time_since_the_last_match(events: list[Event], filtered:
         logins = [e.at for e in events[:number] if e.event == "login" and oracles.takes(where, e)]
         for now in (watcher.known.seen_at + look * SECOND for look in looks):
             wanted = oracles.is_silent(logins, watcher.known.first_seen, now, WITHIN)
-            assert watcher.tracker.truth(watcher.slot, now, watcher.known) is wanted  # type: ignore[attr-defined]
+            assert watcher.truth(now) is wanted
 
 
 @given(logins=st.lists(st.integers(0, 200), max_size=4), spans=st.lists(st.integers(0, 400), max_size=6, unique=True))
@@ -44,7 +45,7 @@ def test_time_in_which_nothing_could_come_is_not_silence(logins: list[int], span
     for now in range(watcher.known.seen_at, MONDAY + 600 * SECOND, 7 * SECOND):
         matches = [MONDAY + at * SECOND for at in logins]
         wanted = oracles.is_silent(matches, MONDAY, now, WITHIN, stalls.by_event["login"])
-        assert silence.truth(watcher.slot, now, watcher.known) is wanted
+        assert watcher.truth(now) is wanted
 
 
 # ---- promises
@@ -65,18 +66,18 @@ def test_a_step_answers_the_one_before_it_and_waits_for_the_next(events: list[Ev
     _holds_like_the_oracle(events, options, looks, both=True)
 
 
-def _holds_like_the_oracle(events: list[Event], options: dict[str, object], looks: list[int], *, both: bool) -> None:
+def _holds_like_the_oracle(events: list[Event], options: dict[str, Any], looks: list[int], *, both: bool) -> None:
     promise = condition("expect", **options)
     watcher = Watcher(promise, MONDAY)
     where = options.get("where", ())
     for number, event in enumerate(events, 1):
         watcher.add(event)
         watcher.interrupt()
-        starts = [e.at for e in events[:number] if e.event in options["after"]]  # type: ignore[operator]
-        ends = [e.at for e in events[:number] if e.event in options["event"] and oracles.takes(where, e)]  # type: ignore
+        starts = [e.at for e in events[:number] if e.event in options["after"]]
+        ends = [e.at for e in events[:number] if e.event in options["event"] and oracles.takes(where, e)]
         for now in (watcher.known.seen_at + look * SECOND for look in looks):
             wanted = oracles.is_unanswered(starts, ends, now, WITHIN, both)
-            assert promise.truth(watcher.slot, now, watcher.known) is wanted
+            assert watcher.truth(now) is wanted
 
 
 # ---- sequences
@@ -110,9 +111,9 @@ def test_a_contact_heard_of_late_breaks_the_match_it_fell_into() -> None:
     pattern = condition("sequence", steps=steps, within=WITHIN)
     watcher = Watcher(pattern, MONDAY)
     watcher.add_all([event_of("declined", MONDAY), event_of("charged", MONDAY + 20 * SECOND)])
-    assert pattern.truth(watcher.slot, watcher.known.seen_at, watcher.known)
+    assert watcher.truth(watcher.known.seen_at)
     watcher.add(event_of("contacted", MONDAY + 10 * SECOND))
-    assert not pattern.truth(watcher.slot, watcher.known.seen_at, watcher.known)
+    assert not watcher.truth(watcher.known.seen_at)
 
 
 @given(steps=patterns(), events=few, looks=looks)
@@ -127,7 +128,7 @@ def test_a_sequence_holds_while_a_whole_match_is_recent(
         watcher.interrupt()
         for now in [watcher.known.seen_at, *(watcher.known.seen_at + look * SECOND for look in looks)]:
             wanted = oracles.has_match(events[:number], steps, now, WITHIN)
-            assert pattern.truth(watcher.slot, now, watcher.known) is wanted
+            assert watcher.truth(now) is wanted
 
 
 @given(steps=patterns(), events=few, seed=st.integers(0, 99))
@@ -136,7 +137,7 @@ def test_the_order_of_arrival_does_not_matter(steps: tuple[Step, ...], events: l
     for order in (events, random.Random(seed).sample(events, len(events))):
         watcher = Watcher(condition("sequence", steps=steps, within=WITHIN), MONDAY)
         watcher.add_all(order)
-        truths.append(watcher.tracker.truth(watcher.slot, watcher.known.seen_at, watcher.known))  # type: ignore
+        truths.append(watcher.truth(watcher.known.seen_at))
     assert truths[0] == truths[1]
 
 
@@ -154,8 +155,8 @@ def test_a_condition_changes_only_at_its_turn(events: list[Event], word: str) ->
     watcher = Watcher(kept, MONDAY)
     watcher.add_all(events)
     now, known = watcher.known.seen_at, watcher.known
-    turn, before = kept.turn(watcher.slot, now, known), kept.truth(watcher.slot, now, known)
+    turn, before = kept.turn(watcher.slot, now, known), watcher.truth(now)
     assert turn > now
     assert kept.truth(watcher.slot, min(turn - 1, now + 10**9), known) is before
     if turn < NEVER:
-        assert kept.truth(watcher.slot, turn, known) is not before
+        assert watcher.truth(turn) is not before

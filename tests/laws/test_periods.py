@@ -1,4 +1,4 @@
-"""Calendar periods are what a calendar on the wall says, daylight saving included, and closed ones are counted whole."""
+"""Calendar periods are what a calendar on the wall says, daylight saving included, and each holds its own events."""
 
 from __future__ import annotations
 
