@@ -14,6 +14,7 @@ the average mood in a month. It knows nothing of what is usual for the entity; i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -130,7 +131,8 @@ def _sliding_reader(tracker: SumTracker, use: Use, names: tuple[str, ...]) -> Re
     total = tracker.total
     settles = options.over
     if word == "count":
-        return Reader(value=lambda slot, now, known: total(slot, 0, now), moves="up", settles_ms=settles)
+        value = partial(_total, tracker, 0)
+        return Reader(value=value, moves="up", settles_ms=settles, test=tracker.count_test)
     if word == "rate":
         scale = options.unit / options.over
         return Reader(value=lambda slot, now, known: total(slot, 0, now) * scale, moves="up", settles_ms=settles)
@@ -140,7 +142,11 @@ def _sliding_reader(tracker: SumTracker, use: Use, names: tuple[str, ...]) -> Re
     k, s = names.index(f"k:{options.field}"), names.index(f"s:{options.field}")
     if word == "sum":
         return Reader(value=lambda slot, now, known: from_micro(total(slot, s, now)), settles_ms=settles)
-    return Reader(value=_average(tracker, k, s))
+    return Reader(value=_average(tracker, k, s), test=partial(tracker.average_test, (k, s)))
+
+
+def _total(tracker: SumTracker, column: int, slot: Slot, now: int, known: Known) -> int:
+    return tracker.total(slot, column, now)
 
 
 def _average(tracker: SumTracker, k: int, s: int) -> Any:

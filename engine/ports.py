@@ -108,19 +108,25 @@ class Tracker(Protocol):
         """Carry a slot written with other columns into the present ones; what is missing starts empty."""
 
 
+# Does the value read from the slot at that time compare as asked? None = unknown.
+SlotTest: TypeAlias = Callable[[Slot, int], bool | None]
+
+
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
     """How a measure is read out of its tracker's slot.
 
     `value(slot, now, known)` is None where nothing is known. `closed(slot, now, known, n)` gives the values of the
     last n full calendar periods, newest first, or None where there are fewer; only calendar measures have it.
     `moves`: events can only raise it ("up"), only lower it ("down") or either ("both"). `settles_ms`: a low value of a
-    counting measure means something only this long after the entity was first seen (0 = at once).
+    counting measure means something only this long after the entity was first seen (0 = at once). `test` may give a
+    quicker way to hold the value against a number (not for `is`), for the hot path.
     """
 
     value: Callable[[Slot, int, Known], Scalar]
     moves: Literal["up", "down", "both"] = "both"
     closed: Callable[[Slot, int, Known, int], Sequence[Scalar] | None] | None = None
     settles_ms: int = 0
+    test: Callable[[Comparator, float], SlotTest] | None = None
 
 
 class OptionProblem(msgspec.Struct, frozen=True):

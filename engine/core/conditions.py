@@ -6,15 +6,15 @@ Truth has three values: True, False, and None for unknown, which neither opens n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import ge, gt, le, lt
 from typing import TypeAlias, assert_never
 
 import msgspec
 
 from engine.core.matching import holds
 from engine.core.state import Entity
+from engine.core.windows import ORDER
 from engine.model import HOUR_MS, Reading, Scalar
-from engine.ports import NEVER, Condition, Reader, Tracker
+from engine.ports import NEVER, Comparator, Condition, Reader, SlotTest, Tracker
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
 
 Truth: TypeAlias = Callable[[Entity, int], bool | None]
@@ -22,8 +22,6 @@ Turn: TypeAlias = Callable[[Entity, int], int]
 Story: TypeAlias = Callable[[Entity, int], list[Reading]]
 Value: TypeAlias = Callable[[Entity, int], Scalar]
 Closed: TypeAlias = Callable[[Entity, int, int], Sequence[Scalar] | None]
-
-_ORDER = {"above": gt, "at_least": ge, "below": lt, "at_most": le}
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +32,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     closed: Closed | None
     moves: str
     settles_ms: int
+    test: Callable[[Comparator, float], Truth] | None
     at: tuple[int, ...]
     events: tuple[str, ...]
     turn: Turn
@@ -81,10 +80,26 @@ def measure_of(name: str, at: int, tracker: Tracker, reader: Reader) -> Measure:
         closed=closed if read_closed else None,
         moves=reader.moves,
         settles_ms=reader.settles_ms,
+        test=_tester(at, tracker, reader.test) if reader.test else None,
         at=(at,),
         events=tracker.events,
         turn=lambda entity, now: tracker.turn(slot_of(entity, at, tracker), now, entity),
     )
+
+
+def _tester(
+    at: int, tracker: Tracker, make: Callable[[Comparator, float], SlotTest]
+) -> Callable[[Comparator, float], Truth]:
+    def tester(comparator: Comparator, limit: float) -> Truth:
+        test = make(comparator, limit)
+
+        def truth(entity: Entity, now: int) -> bool | None:
+            slot = entity.slots[at]
+            return test(slot_of(entity, at, tracker) if slot is None else slot, now)
+
+        return truth
+
+    return tester
 
 
 def formula_of(name: str, parts: Sequence[Measure], evaluate: Callable[[Sequence[Scalar]], Scalar]) -> Measure:
@@ -102,6 +117,7 @@ def formula_of(name: str, parts: Sequence[Measure], evaluate: Callable[[Sequence
         closed=closed if all(part.closed for part in parts) else None,
         moves="both",
         settles_ms=0,
+        test=None,
         at=tuple(dict.fromkeys(at for part in parts for at in part.at)),
         events=tuple(dict.fromkeys(event for part in parts for event in part.events)),
         turn=lambda entity, now: min(part.turn(entity, now) for part in parts),
@@ -152,7 +168,7 @@ def _now(spec: Compare, measure: Measure, low: bool) -> Truth:
     value, limit, comparator = measure.value, spec.limit, spec.comparator
     if low:
         return _low(spec, measure)
-    ordered = _ORDER.get(comparator)
+    ordered = ORDER.get(comparator)
     if ordered is None or isinstance(limit, str | bool | tuple) or limit is None:
 
         def general(entity: Entity, now: int) -> bool | None:
@@ -160,6 +176,9 @@ def _now(spec: Compare, measure: Measure, low: bool) -> Truth:
             return None if found is None else holds(found, comparator, limit)
 
         return general
+
+    if measure.test:
+        return measure.test(comparator, limit)
 
     def plain(entity: Entity, now: int) -> bool | None:
         found = value(entity, now)

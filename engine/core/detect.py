@@ -8,17 +8,21 @@ present, so what it says does not depend on when the tick came.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 
 import xxhash
 
+from engine.core.conditions import slot_of
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.periods import is_zone
 from engine.core.plan import KindPlan, Ops, Plan
 from engine.core.state import EVENT_IDS_KEPT, Entity, Stalls
-from engine.model import Routed, StreamResumed, StreamStalled
+from engine.model import Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
+
+_digest = xxhash.xxh3_64_intdigest
 
 
 class Detect:
@@ -31,8 +35,10 @@ class Detect:
         self.effects = effects
         self.stalls = stalls
         self._episodes = Episodes(plan, effects)
+        self._touched = entities.touched
+        self._watched = {kind: (plan.kinds[kind], entities.of_kind(kind)) for kind in plan.kinds}
         self._profile = {stream.name: stream.describes for stream in project.streams if stream.describes}
-        self._seeds = {stream.name: zlib.crc32(stream.name.encode()) for stream in project.streams}
+        self._seeds = _Seeds()
         self._generation = max(1, project.bounds.seen_ids // 2)
         self._dedup_for_ms = project.dedup_for_ms
         self._keys_most = project.bounds.keys_per_entity_kind
@@ -42,24 +48,33 @@ class Detect:
     # ---- events
 
     def on_event(self, routed: Routed) -> None:
-        kind = self.plan.kinds.get(routed.entity)
-        if kind is None:
+        """Take one event of one entity. This is the hot path: what is rare stands in functions of its own."""
+        watched = self._watched.get(routed.entity)
+        if watched is None:
             return
+        kind, known = watched
         event = routed.event
-        entity = self.entities.get(routed.entity, routed.key)
-        if entity is None or event.at > entity.seen_at + self._ttl_ms:
-            entity = self._first_sight(kind, routed, entity)
+        at = event.at
+        entity = known.get(routed.key)
+        if entity is None or at - entity.seen_at > self._ttl_ms:
+            entity = self._meet(kind, routed)
             if entity is None:
                 return
-        elif routed.position <= entity.position:
+        if routed.position <= entity.position:
             return
+        entity.position = routed.position
         if not entity.touched:
             entity.touched = True
-            self.entities.touched.append(entity)
-        entity.position = routed.position
-        if not event.id_is_weak and self._is_repeat(entity, routed):
-            return
-        at = event.at
+            self._touched.append(entity)
+        if not event.id_is_weak:
+            seen = _digest(event.id.encode(), self._seeds[event.stream])
+            ids = entity.ids
+            if seen in ids or (entity.ids_before is not None and seen in entity.ids_before):
+                self._repeated(entity, routed, seen)
+                return
+            ids[seen] = event.body
+            if len(ids) >= self._generation or at - entity.ids_since > self._dedup_for_ms:
+                self._next_generation(entity, routed)
         if at > entity.wake:
             self._run_timers(kind, entity, at - 1)
         if at > entity.seen_at:
@@ -68,34 +83,49 @@ class Detect:
             self._seen_earlier(kind, entity, at)
         if len(event.entities) > 1:
             self._relate(entity, routed)
-        if self._profile and self._profile.get(event.stream) == routed.entity:
+        if event.stream in self._profile:
             self._learn(entity, routed)
         self._feed(kind.by_event.get(event.event, kind.otherwise), entity, routed, kind)
 
     def _feed(self, ops: Ops, entity: Entity, routed: Routed, kind: KindPlan) -> None:
-        event, refused = routed.event, False
+        event, slots, event_ids = routed.event, entity.slots, entity.event_ids
+        refused = False
         for at, add in ops.adds:
-            slot = entity.slots[at]
+            slot = slots[at]
             if slot is None:
-                slot = entity.slots[at] = kind.trackers[at].empty(entity)
-                entity.event_ids[at] = []
+                slot = slot_of(entity, at, kind.trackers[at])
             taken = add(slot, event, entity)
             if taken:
-                ids = entity.event_ids[at]
-                assert ids is not None
-                ids.append(event.id)
-                if len(ids) > EVENT_IDS_KEPT:
-                    del ids[0]
+                ids = event_ids[at]
+                ids.append(event.id)  # type: ignore[union-attr]
+                if len(ids) > EVENT_IDS_KEPT:  # type: ignore[arg-type]
+                    del ids[0]  # type: ignore[union-attr]
             elif taken is False:
                 refused = True
         now = entity.seen_at
-        episodes = entity.episodes
-        for judge in ops.judges:
-            if judge.when.truth(entity, now) or judge.when.timed or (episodes and judge.index in episodes):
+        for truth, judge in ops.plain:
+            if truth(entity, now):
                 self._episodes.judge(judge, entity, now)
-                self._set_wake(kind, entity)
+        if ops.timed or entity.episodes is not None:
+            self._look_again(ops, entity, kind)
         if refused:
             self._too_late(routed)
+
+    def _look_again(self, ops: Ops, entity: Entity, kind: KindPlan) -> None:
+        """Detectors with timers, and those that are pending, firing or cooling down."""
+        for judge in ops.timed:
+            self._episodes.judge(judge, entity, entity.seen_at)
+        for _truth, judge in ops.plain:
+            if judge.index in (entity.episodes or ()):
+                self._episodes.judge(judge, entity, entity.seen_at)
+        self._set_wake(kind, entity)
+
+    def _meet(self, kind: KindPlan, routed: Routed) -> Entity | None:
+        """An entity that is not in memory: stored, silent for so long that it is forgotten, or new."""
+        entity = self.entities.get(routed.entity, routed.key)
+        if entity is None or routed.event.at - entity.seen_at > self._ttl_ms:
+            return self._first_sight(kind, routed, entity)
+        return entity
 
     def _first_sight(self, kind: KindPlan, routed: Routed, old: Entity | None) -> Entity | None:
         """A new entity, or one that was silent for so long that it has been forgotten."""
@@ -106,11 +136,14 @@ class Detect:
         entity = Entity(routed.entity, routed.key, len(kind.trackers), self.stalls)
         entity.first_seen = entity.seen_at = entity.ids_since = routed.event.at
         entity.zone = self._zone
+        if self._profile.get(routed.event.stream) == routed.entity:
+            self._learn_zone(entity, routed.event.attributes)
         if old is None:
             self.entities.add(entity)
         else:
             self.entities.by_kind[routed.entity][routed.key] = entity
-        self._arm(kind, entity)
+        if kind.armed:
+            self._arm(kind, entity)
         return entity
 
     def _seen_earlier(self, kind: KindPlan, entity: Entity, at: int) -> None:
@@ -132,24 +165,15 @@ class Detect:
         self._set_wake(kind, entity)
         self.entities.touch(entity)
 
-    def _is_repeat(self, entity: Entity, routed: Routed) -> bool:
-        """Has this entity had an event of this stream and id? The same id with another body is set aside."""
+    def _repeated(self, entity: Entity, routed: Routed, seen: int) -> None:
+        """An event that this entity had before. The same id with another body is set aside."""
+        if not routed.primary:
+            return
         event = routed.event
-        seen = xxhash.xxh3_64_intdigest(event.id.encode(), self._seeds.get(event.stream, 0))
-        ids = entity.ids
-        body = ids.get(seen)
-        if body is None and entity.ids_before is not None:
-            body = entity.ids_before.get(seen)
-        if body is None:
-            ids[seen] = event.body
-            if len(ids) >= self._generation or event.at - entity.ids_since > self._dedup_for_ms:
-                self._next_generation(entity, routed)
-            return False
-        if routed.primary:
-            self.effects.counts["duplicate", event.stream] += 1
-            if body != event.body:
-                self._refuse(routed, "id_conflict", "an event with this id and another content came before")
-        return True
+        self.effects.counts["duplicate", event.stream] += 1
+        body = entity.ids[seen] if seen in entity.ids else (entity.ids_before or {})[seen]
+        if body != event.body:
+            self._refuse(routed, "id_conflict", "an event with this id and another content came before")
 
     def _next_generation(self, entity: Entity, routed: Routed) -> None:
         """Ids are kept in two generations, so an id is remembered for at least `dedup_for` or half of `seen_ids`."""
@@ -167,8 +191,12 @@ class Detect:
             entity.related = {**entity.related, **others}
 
     def _learn(self, entity: Entity, routed: Routed) -> None:
-        entity.learn(routed.event.attributes, routed.event.at)
-        zone = entity.attributes.get("time_zone")
+        if self._profile[routed.event.stream] == routed.entity:
+            entity.learn(routed.event.attributes, routed.event.at)
+            self._learn_zone(entity, entity.attributes)
+
+    def _learn_zone(self, entity: Entity, attributes: Mapping[str, Json]) -> None:
+        zone = attributes.get("time_zone")
         if isinstance(zone, str) and is_zone(zone):
             entity.zone = zone
 
@@ -215,6 +243,14 @@ class Detect:
                     spans.append((record.since, NEVER))
                 elif spans and spans[-1][1] == NEVER:
                     spans[-1] = (spans[-1][0], record.at)
+
+
+class _Seeds(dict[str, int]):
+    """A number for each stream's name, so that equal ids of two streams are two ids."""
+
+    def __missing__(self, stream: str) -> int:
+        self[stream] = seed = zlib.crc32(stream.encode())
+        return seed
 
 
 def _wakes(kind: KindPlan, index: int, due: int) -> int:

@@ -31,7 +31,7 @@ class Entities:
         self._alarms: list[tuple[int, str, str]] = []
 
     def get(self, kind: str, key: str) -> Entity | None:
-        known = self.by_kind.setdefault(kind, {})
+        known = self.of_kind(kind)
         entity = known.get(key)
         if entity is None:
             entity = self._load(kind, key)
@@ -39,8 +39,12 @@ class Entities:
                 known[key] = entity
         return entity
 
+    def of_kind(self, kind: str) -> dict[str, Entity]:
+        """Those of a kind that are in memory, by key; always the same dict."""
+        return self.by_kind.setdefault(kind, {})
+
     def add(self, entity: Entity) -> None:
-        self.by_kind.setdefault(entity.kind, {})[entity.key] = entity
+        self.of_kind(entity.kind)[entity.key] = entity
         self.stored[entity.kind] = self.stored.get(entity.kind, 0) + 1
 
     def count(self, kind: str) -> int:

@@ -7,19 +7,18 @@ those that exist.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, measure_of
+from engine.core.conditions import Compiled, Measure, Truth, compile_condition, formula_of, measure_of
 from engine.core.digest import digest
 from engine.core.state import Layout, Wanted
-from engine.model import Event
-from engine.ports import Condition, ConditionKind, Known, MeasureKind, Plugins, Slot, Tracker
+from engine.core.windows import Add
+from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Configuration, DetectorSpec, Kept, MeasureSpec
 
-Add: TypeAlias = Callable[[Slot, Event, Known], bool | None]
 ANY_EVENT = "*"
 
 
@@ -36,10 +35,14 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ops(msgspec.Struct, frozen=True):
-    """What one event type means to an entity of one kind: slots to feed, detectors to judge afterwards."""
+    """What one event type means to an entity of one kind: slots to feed, detectors to judge afterwards.
 
-    adds: tuple[tuple[int, Add], ...]
-    judges: tuple[Judge, ...]
+    `plain` detectors need a look only where their condition holds or an episode is open, `timed` ones always.
+    """
+
+    adds: tuple[tuple[int, Add], ...] = ()
+    plain: tuple[tuple[Truth, Judge], ...] = ()
+    timed: tuple[Judge, ...] = ()
 
 
 class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +131,7 @@ class _KindCompiler:
             judges={judge.index: judge for judge in judges},
             armed=tuple(judge for judge in judges if judge.when.timed),
             by_event=by_event,
-            otherwise=by_event.get(ANY_EVENT, Ops((), ())),
+            otherwise=by_event.get(ANY_EVENT, Ops()),
             wanted=Wanted(Layout(digest(self._kind, str(pairs)), pairs), trackers, detectors),
         )
 
@@ -204,7 +207,9 @@ class _KindCompiler:
         """Trackers that want every event are fed by each; their detectors are judged with the others."""
         fed = [at for at, t in enumerate(self._trackers) if event in t.events or ANY_EVENT in t.events]
         adds = tuple((at, self._trackers[at].add) for at in fed)
-        return Ops(adds, tuple(judge for judge in judges if not set(judge.at).isdisjoint(fed)))
+        concerned = [judge for judge in judges if not set(judge.at).isdisjoint(fed)]
+        plain = tuple((judge.when.truth, judge) for judge in concerned if not judge.when.timed)
+        return Ops(adds, plain, tuple(judge for judge in concerned if judge.when.timed))
 
 
 def _periods_needed(spec: DetectorSpec, measure: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from engine.core.accumulate import MICRO, micro
+from engine.core.accumulate import micro
 from engine.core.matching import Predicate, compile_where, read_path
 from engine.model import Event
 from engine.ports import FieldTest
@@ -43,29 +43,13 @@ class SumColumns:
         self.where = where
         self._columns = columns
         fields = [name[2:] for name in names if name.startswith("s:")]
-        if where is None and len(fields) == 1 and names == ("n", f"k:{fields[0]}", f"s:{fields[0]}"):
-            self.of = _count_and_sum(fields[0])  # type: ignore[method-assign,assignment]
+        plain = len(fields) == 1 and "." not in fields[0]
+        self.is_count_and_sum = plain and names == ("n", f"k:{fields[0]}", f"s:{fields[0]}")
 
     def of(self, event: Event) -> Sequence[int] | None:
         if self.where is not None and not self.where(event.attributes):
             return None
         return [column(event) for column in self._columns]
-
-
-def _count_and_sum(field: str) -> Callable[[Event], Sequence[int]]:
-    """The commonest set, a count and an average of one field, in one step."""
-
-    def of(event: Event) -> Sequence[int]:
-        value = event.attributes.get(field)
-        if type(value) is int:
-            return (1, 1, value * MICRO)
-        if type(value) is float:
-            return (1, 1, round(value * MICRO))
-        value = read_path(event.attributes, field)
-        amount = micro(value)
-        return (1, 0, 0) if amount is None else (1, 1, amount)
-
-    return of
 
 
 class Sums:

@@ -7,14 +7,19 @@ event goes into its own pane as long as that pane is held; older ones are refuse
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from operator import ge, gt, le, lt
+from typing import Any, TypeAlias
 
-from engine.core.accumulate import Accumulator
+from engine.core.accumulate import LARGEST, MICRO, Accumulator
 from engine.core.matching import Predicate
 from engine.core.periods import period_of
 from engine.core.sums import SumColumns
 from engine.model import DAY_MS, Event
-from engine.ports import NEVER, Known, Slot
+from engine.ports import NEVER, Comparator, Known, Slot, SlotTest
+
+Add: TypeAlias = Callable[[Slot, Event, Known], bool | None]
+ORDER: dict[str, Callable[[Any, Any], bool]] = {"above": gt, "at_least": ge, "below": lt, "at_most": le}
 
 _LONGEST_MS = 32 * DAY_MS
 
@@ -36,8 +41,10 @@ class SumTracker:
         self._width = len(columns.names)
         self._stride = self._width + 1
         self._head = self._width + 2
-        if columns.names == ("n",) and columns.where is None:
+        if columns.where is None and columns.names == ("n",):
             self.add = self._add_count  # type: ignore[method-assign]
+        elif columns.where is None and columns.is_count_and_sum:
+            self.add = self._count_and_sum(columns.names[2][2:])  # type: ignore[method-assign]
 
     def empty(self, known: Known) -> Slot:
         return [known.seen_at // self.pane_ms, -1] + [0] * self._width
@@ -55,11 +62,32 @@ class SumTracker:
         slot[2] += 1
         return True
 
+    def _count_and_sum(self, field: str) -> Add:
+        """The next commonest, a count and an average of one field, likewise."""
+        pane_ms, read = self.pane_ms, self._deltas.of
+
+        def add(slot: Slot, event: Event, known: Known) -> bool | None:
+            value = event.attributes.get(field)
+            pane = event.at // pane_ms
+            if type(value) is float and slot[-4] == pane and -LARGEST < value < LARGEST:
+                value = round(value * MICRO)
+                slot[-3] += 1
+                slot[-2] += 1
+                slot[-1] += value
+                slot[2] += 1
+                slot[3] += 1
+                slot[4] += value
+                return True
+            return self._put(slot, pane, read(event))
+
+        return add
+
     def add(self, slot: Slot, event: Event, known: Known) -> bool | None:
-        deltas = self._deltas.of(event)
+        return self._put(slot, event.at // self.pane_ms, self._deltas.of(event))
+
+    def _put(self, slot: Slot, pane: int, deltas: Sequence[int] | None) -> bool | None:
         if deltas is None:
             return None
-        pane = event.at // self.pane_ms
         base = len(slot) - self._width if slot[-self._stride] == pane else self._open(slot, pane)
         if base < 0:
             return False
@@ -100,6 +128,29 @@ class SumTracker:
             self.advance(slot, now // self.pane_ms)
         value: int = slot[2 + column]
         return value
+
+    def count_test(self, comparator: Comparator, limit: float) -> SlotTest:
+        """The first column against a number, without the steps between."""
+        holds, pane_ms, advance = ORDER[comparator], self.pane_ms, self.advance
+
+        def test(slot: Slot, now: int) -> bool | None:
+            if now // pane_ms > slot[0]:
+                advance(slot, now // pane_ms)
+            return holds(slot[2], limit)
+
+        return test
+
+    def average_test(self, columns: tuple[int, int], comparator: Comparator, limit: float) -> SlotTest:
+        """The mean of (how many, sum) columns against a number."""
+        holds, pane_ms, advance = ORDER[comparator], self.pane_ms, self.advance
+        k, s = columns[0] + 2, columns[1] + 2
+
+        def test(slot: Slot, now: int) -> bool | None:
+            if now // pane_ms > slot[0]:
+                advance(slot, now // pane_ms)
+            return holds(slot[s] / (slot[k] * MICRO), limit) if slot[k] else None
+
+        return test
 
     def turn(self, slot: Slot, now: int, known: Known) -> int:
         self.advance(slot, now // self.pane_ms)
