@@ -39,7 +39,8 @@ def _refuse_shape(node: Node, world: World) -> None:
     if isinstance(node, ListNode):
         message = "a bare list does not say whether all or any have to hold - write a mapping (all) or any_of: (any)"
     else:
-        message = f"write a condition here, as in {{tickets: {{at_least: 5}}}}, not {shown(node)}"
+        told = "" if isinstance(node, MappingNode) else f", not {shown(node)}"
+        message = f"write a condition here, as in {{tickets: {{at_least: 5}}}}{told}"
     world.report.error(node, "bad-condition", message)
 
 

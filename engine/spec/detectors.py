@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import msgspec
 
@@ -13,7 +13,7 @@ from engine.spec.conditions import Used, read_condition, used_by
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.formula import Formula
-from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, text_of
+from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
 from engine.spec.tests import read_tests
@@ -81,34 +81,56 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     if when is not None and all(measure.spec for measure in measures.values()):
         _warn_unused(measures, _used(when, resolve), world)
+    found = ReadDetector(name=document.detector, play=play, measures=frozenset(measures), spec=None)
     if world.report.errors > before or when is None:
-        return ReadDetector(name=text_of(node.get("detector")), play=play, measures=frozenset(measures), spec=None)
+        return found
+    if not tests:
+        hint = f"'{found.name}' has no tests - add one that fires and one that stays quiet"
+        world.report.warning(node, "no-tests", hint)
     watch = tuple(measure.spec for measure in measures.values() if measure.spec)
     spec = DetectorSpec(
-        name=document.detector,
-        owner=document.owner,
-        reason=document.reason,
-        per=document.per,
+        **_as_written(document),
         version=version_of(node, without=("tests",)),
         when=when,
         watch=watch,
-        severity=document.severity,
-        mode=document.mode,
         resolve_when=resolve,
-        for_ms=document.for_,
-        keep_firing_for_ms=document.keep_firing_for,
-        cooldown_ms=document.cooldown,
         only_if=only_if,
         unless=unless,
         play=play,
-        why=document.why,
         events=_events(watch, _used(when, resolve)),
         tests=tests,
         place=node.place,
     )
-    if not tests:
-        world.report.warning(node, "no-tests", f"'{spec.name}' has no tests - add one that fires, one that stays quiet")
-    return ReadDetector(name=spec.name, play=play, measures=frozenset(measures), spec=spec)
+    return msgspec.structs.replace(found, spec=spec)
+
+
+class _Plain(TypedDict):
+    name: str
+    owner: str
+    reason: str
+    per: str
+    severity: Severity
+    mode: Mode
+    for_ms: int
+    keep_firing_for_ms: int
+    cooldown_ms: int
+    why: str
+
+
+def _as_written(document: DetectorDocument) -> _Plain:
+    """What needs no reading beyond its mark."""
+    return _Plain(
+        name=document.detector,
+        owner=document.owner,
+        reason=document.reason,
+        per=document.per,
+        severity=document.severity,
+        mode=document.mode,
+        for_ms=document.for_,
+        keep_firing_for_ms=document.keep_firing_for,
+        cooldown_ms=document.cooldown,
+        why=document.why,
+    )
 
 
 def _judge_entity(written: Written[DetectorDocument], world: World) -> None:

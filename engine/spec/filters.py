@@ -82,9 +82,6 @@ def where(node: Node, scope: Scope) -> tuple[FieldTest, ...] | None:
 
 
 def _tests_of_key(key: ScalarNode, value: Node, scope: Scope) -> list[FieldTest]:
-    if key.text in LATER:
-        scope.report.later(key, key.text)
-        return []
     named = ScalarNode(key.place, key.text, key.text)
     return [] if values.field(named, scope) is None else tests_of(key.text, value, scope)
 

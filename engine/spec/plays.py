@@ -9,7 +9,7 @@ import msgspec
 
 from engine.ports import As
 from engine.spec.digest import version_of
-from engine.spec.nodes import MappingNode, Node, ScalarNode
+from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
 from engine.spec.reading import read
 from engine.spec.report import unknown
 from engine.spec.types import PlaySpec
@@ -81,7 +81,7 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
     if document.channel and document.channel not in world.channels:
         message = unknown("channel", document.channel, world.channels)
         world.report.error(nodes["channel"], "unknown-channel", message)
-    if document.class_ == "critical" and "class_" in nodes and not document.reason:
+    if text_of(nodes.get("class_")) == "critical" and not document.reason:
         message = "a critical play passes limits and quiet hours - add 'reason', why that is right"
         world.report.error(nodes["class_"], "missing-key", message)
     if document.desk and document.to != "owner":

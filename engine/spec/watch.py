@@ -14,6 +14,7 @@ from engine.spec.reading import Written, read
 from engine.spec.report import LATER, listed, near, unknown
 from engine.spec.types import MeasureSpec
 from engine.spec.values import text
+from engine.spec.wording import NAMES as TEXT_NAMES
 from engine.spec.world import World
 
 FORMULA = "formula"
@@ -59,12 +60,13 @@ def _measure(key: ScalarNode, node: Node, world: World) -> Measure:
 
 
 def _reserved(world: World) -> set[str]:
-    return {"any_of", *world.condition_kinds(), *LATER}
+    """Names that mean something else already in conditions or in texts."""
+    return {"any_of", "date", "happened", *world.condition_kinds(), *world.entities, *TEXT_NAMES}
 
 
 def _refuse_name(key: ScalarNode, world: World) -> None:
     if NAME.fullmatch(key.text):
-        world.report.error(key, "bad-name", f"'{key.text}' is a word of the language - give the measure another name")
+        world.report.error(key, "bad-name", f"'{key.text}' means something else already - choose another name")
     else:
         fault = f"'{key.text}' is no name for a measure - use letters, digits and _, as in open_tickets"
         world.report.error(key, "bad-name", fault)

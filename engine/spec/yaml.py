@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -148,7 +149,7 @@ class _Builder:
         entries: dict[str, Entry] = {}
         while not isinstance(event := next(self.events), MappingEndEvent):
             key = self._node(event, depth + 1)
-            value = self._node(next(self.events), depth + 1)
+            value = _at(key, self._node(next(self.events), depth + 1))
             if isinstance(key, ScalarNode) and self._is_key(key, entries):
                 entries[key.text] = Entry(key, value)
             elif not isinstance(key, ScalarNode):
@@ -187,6 +188,12 @@ class _Builder:
 
     def _place(self, event: Event) -> Place:
         return Place(self.path, event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _at(key: Node, value: Node) -> Node:
+    """An empty value stands where its key does, not where the parser noticed that it is missing."""
+    empty = isinstance(value, ScalarNode) and not value.text and not value.quoted
+    return msgspec.structs.replace(value, place=key.place) if empty else value
 
 
 def _tag(event: Event) -> str:

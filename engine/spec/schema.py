@@ -1,0 +1,234 @@
+"""JSON Schema (draft-07) for editors, made from the same structs and marks that the reader uses.
+
+It is as strict as a schema can be; what spans several places (names, events, texts) only `check` can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from engine.model import Json
+from engine.ports import As, Plugins
+from engine.spec.detectors import DetectorDocument, PlayChoice
+from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.plays import PlayDocument
+from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
+from engine.spec.reading import RAW, Option, options_of
+from engine.spec.report import Report
+from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
+from engine.spec.tests import ExpectDocument, TestDocument
+from engine.spec.values import DURATION_PATTERN, PERIODS
+from engine.spec.watch import FORMULA, NAME
+from engine.spec.world import World
+
+Schema = dict[str, Json]
+Raw = Mapping[tuple[type[msgspec.Struct], str], Schema]
+DRAFT = "http://json-schema.org/draft-07/schema#"
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
+DURATION: Schema = {"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["90s", "15m", "6h", "2d"]}
+COUNT: Schema = {"type": "integer", "minimum": 1}
+DAYS: Schema = {"enum": ["all", "weekdays", "weekend"]}
+
+
+def _some(one: Schema) -> Schema:
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
+def _named(value: Json) -> Schema:
+    return {"type": "object", "additionalProperties": value}
+
+
+def _comparing(limits: Schema, **more: Json) -> Schema:
+    return {"type": "object", "properties": {**limits, **more}, "additionalProperties": False, "minProperties": 1}
+
+
+def _limits(ordered: Schema) -> Schema:
+    return {word: ordered if word in ORDERED else _some(SCALAR) for word in COMPARATORS}
+
+
+ATTRIBUTE: Schema = {"anyOf": [SCALAR, _some(SCALAR), _comparing(_limits({"type": "number"}))]}
+LIMIT: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?\s*%$"}]}
+COMPARE: Schema = _comparing(_limits(LIMIT), in_a_row=COUNT)
+SIMPLE: Mapping[As, Schema] = {
+    As.TEXT: TEXT,
+    As.NUMBER: {"type": "number"},
+    As.COUNT: COUNT,
+    As.FLAG: {"type": "boolean"},
+    As.DURATION: DURATION,
+    As.PERIOD: {"enum": list(PERIODS)},
+    As.EVENTS: _some(TEXT),
+    As.WHERE: {**_named(ATTRIBUTE), "minProperties": 1},
+    As.FIELD: TEXT,
+    As.SECRET: {"type": "string", "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*)$"},
+    As.URL: {"type": "string", "pattern": "^https?://"},
+    As.PATH: TEXT,
+    As.TEXTS: _some(TEXT),
+    As.MAPPING: _named({"type": "string"}),
+}
+
+
+def detector_schema(plugins: Plugins) -> Schema:
+    """The schema of one document in detectors/."""
+    world = World(report=Report(), plugins=plugins)
+    condition: Schema = {"$ref": "#/definitions/condition"}
+    raw: Raw = {
+        (DetectorDocument, "watch"): _watch(world),
+        (DetectorDocument, "when"): condition,
+        (DetectorDocument, "resolve_when"): condition,
+        (DetectorDocument, "only_if"): ELIGIBILITY,
+        (DetectorDocument, "unless"): ELIGIBILITY,
+        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 1},
+        (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
+    }
+    return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
+
+
+def play_schema() -> Schema:
+    """The schema of one document in playbooks/."""
+    return _titled("Play", _object(PlayDocument))
+
+
+def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) -> Schema:
+    """The schema of the project file; the options of each kind in `sink_kinds` are spelled out."""
+    raw: Raw = {
+        (ProjectDocument, "entities"): _named({"anyOf": [_some(TEXT), _object(EntityDocument)]}),
+        (ProjectDocument, "streams"): _named(_object(StreamDocument, _STREAMS)),
+        (ProjectDocument, "sinks"): _named(_sinks(sink_options, sink_kinds)),
+        (ProjectDocument, "channels"): _named(TEXT),
+    }
+    return _titled("Project", _object(ProjectDocument, raw))
+
+
+def _titled(title: str, schema: Schema, definitions: Schema | None = None) -> Schema:
+    return {"$schema": DRAFT, "title": title, **schema, **({"definitions": definitions} if definitions else {})}
+
+
+# ---- structs
+
+
+def _object(kind: type[msgspec.Struct], raw: Raw | None = None, word: str = "") -> Schema:
+    """A mapping with the options of a struct. With `word`, its first option is written under that word."""
+    options = options_of(kind)
+    first = next((option for option in options if option.field == "event"), options[0]) if word else None
+    keys = {word if option is first else option.key: option for option in options}
+    schema: Schema = {
+        "type": "object",
+        "properties": {key: _described(option, kind, raw or {}) for key, option in keys.items()},
+        "additionalProperties": False,
+    }
+    required: list[Json] = [key for key, option in keys.items() if option.required]
+    return {**schema, "required": required} if required else schema
+
+
+def _described(option: Option, kind: type[msgspec.Struct], raw: Raw) -> Schema:
+    schema = raw.get((kind, option.key), {}) if option.mark is RAW else _value(option)
+    return {"description": option.doc, **schema} if option.doc else dict(schema)
+
+
+def _value(option: Option) -> Schema:
+    if option.choices:
+        return {"enum": list(option.choices)}
+    if option.kind is Times:
+        return {"anyOf": [COUNT, _object(Times)]}
+    if option.kind:
+        return _object(option.kind)
+    if option.mark is As.STEPS:
+        return {"type": "array", "items": {"anyOf": [TEXT, _object(StepDocument)]}, "minItems": 1}
+    assert isinstance(option.mark, As), option
+    return SIMPLE[option.mark]
+
+
+# ---- detectors
+
+
+ELIGIBILITY: Schema = {
+    "type": "object",
+    "properties": {"firing": {"description": "another detector that is firing", **_some(TEXT)}},
+    "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+
+
+def _watch(world: World) -> Schema:
+    formula: Schema = {
+        "type": "object",
+        "properties": {FORMULA: {"type": "string", "description": "arithmetic over measures of this detector"}},
+        "required": [FORMULA],
+        "additionalProperties": False,
+    }
+    kinds = [_object(kind.options, word=word) for word, kind in sorted(world.measure_kinds().items())]
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "additionalProperties": {"anyOf": [*kinds, formula]},
+    }
+
+
+def _condition(world: World) -> Schema:
+    """All of it holds; what is neither `any_of` nor the word of a kind is a measure and its limits."""
+    either: Schema = {"type": "array", "items": {"$ref": "#/definitions/condition"}, "minItems": 2}
+    kinds: Schema = {word: _object(kind.options) for word, kind in sorted(world.condition_kinds().items())}
+    properties: Schema = {"any_of": {"description": "one of these is enough", **either}, **kinds}
+    return {"type": "object", "properties": properties, "additionalProperties": COMPARE, "minProperties": 1}
+
+
+_ROW: Schema = {
+    "type": "object",
+    "properties": {
+        "event": {"description": "the event type", **TEXT},
+        "events": {"description": "several, in turn", "type": "array", "items": TEXT},
+        "at": {"description": "when the first comes: a duration since the start or an ISO 8601 time", "type": "string"},
+        "times": {"description": "how many in all", **COUNT},
+        "every": {"description": "how far apart", **DURATION},
+        "per_day": {"description": "how many a day", **COUNT},
+        "days": {"description": "with per_day: on which days", **DAYS},
+        "for": {"description": "with per_day: how long it goes on", **DURATION},
+    },
+}
+_LINE: Raw = {
+    (ExpectDocument, "at"): {"type": "string"},
+    (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
+}
+_LINES: Schema = {"type": "array", "items": _object(ExpectDocument, _LINE), "minItems": 1}
+_TESTS: Raw = {
+    (TestDocument, "start"): {"type": "string"},
+    (TestDocument, "given"): {"type": "array", "items": _ROW},
+    (TestDocument, "with"): {"type": "object"},
+    (TestDocument, "expect"): {"anyOf": [{"const": "nothing"}, _LINES]},
+}
+
+
+# ---- the project file
+
+
+_VALUE: Schema = {"anyOf": [TEXT, _object(ValueDocument, {(ValueDocument, "value"): SCALAR})]}
+_MAP: Raw = {
+    (MapDocument, "event"): _VALUE,
+    (MapDocument, "at"): {"anyOf": [TEXT, _object(TimeDocument)]},
+    (MapDocument, "entities"): _named(_some(_VALUE)),
+    (MapDocument, "attributes"): _named(_VALUE),
+}
+_STREAMS: Raw = {
+    (StreamDocument, "from"): TEXT,
+    (StreamDocument, "map"): _some(_object(MapDocument, _MAP)),
+}
+
+
+def _sinks(sink_options: SinkOptions, kinds: Collection[str]) -> Schema:
+    known = {kind: options for kind in sorted(kinds) if (options := sink_options(kind))}
+    if not known:
+        return {"type": "object", "properties": {"kind": TEXT}, "required": ["kind"]}
+    return {"anyOf": [_sink(kind, options) for kind, options in known.items()]}
+
+
+def _sink(kind: str, options: type[msgspec.Struct]) -> Schema:
+    schema = _object(options)
+    properties, required = schema["properties"], schema.get("required", [])
+    assert isinstance(properties, dict), kind
+    assert isinstance(required, list), kind
+    return {**schema, "properties": {"kind": {"const": kind}, **properties}, "required": ["kind", *required]}
