@@ -15,6 +15,7 @@ from engine.ports import NEVER
 from engine.spec.types import StreamSpec
 
 Notice = StreamStalled | StreamResumed
+FILES = "files"  # the one clock of finite files that were merged in order of time
 
 
 class ProgressState(msgspec.Struct, frozen=True):
@@ -45,16 +46,28 @@ class Progress:
         self._next_look = 0
 
     def reach(self, clock: str, at: int) -> bool:
-        """An event was accepted. True: ask `silent` for what may have to be told before the event."""
+        """An event was accepted. True: ask `before` for what may have to be told before the event."""
         if at > self._reached.get(clock, -1):
             self._reached[clock] = at
         if self._idle:
             self._idle.discard(clock)
         return at >= self._next_look
 
-    def silent(self) -> list[Notice]:
-        """The streams that turn out to have been silent, now that time has come this far."""
-        return self._look()
+    def before(self, clock: str, at: int) -> list[Tick | Notice]:
+        """What comes before the event that was just reached: streams that turn out to have been silent, and time.
+
+        In recorded history nothing came between two events, so time passes to just before the later one, as it would
+        have live.
+        """
+        if clock != FILES or self._reached[clock] != at:
+            return [*self._look()]
+        self._reached[clock] = at - 1
+        passed: list[Tick | Notice] = [*self._look()]
+        floor = self._floor()
+        if self._tick and floor // SECOND_MS > self._tick // SECOND_MS:
+            passed.append(self._tick_at(floor))
+        self._reached[clock] = at
+        return [*passed, *self._look()]
 
     def flowed(self, stream: str, at: int) -> None:
         """An event of a stream that can stall has come."""

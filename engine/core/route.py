@@ -17,14 +17,15 @@ from engine.core.aliases import Aliases
 from engine.core.decode import RAW_KEPT, Reason, Refused, json_decoder
 from engine.core.entity_ids import EntityReader, entity_reader
 from engine.core.mapping import EventReader, map_reader, mapped_getters, shape_reader
-from engine.core.progress import Notice, Progress, ProgressState
+from engine.core.progress import FILES, Notice, Progress, ProgressState
 from engine.model import DeadLetter, Event, Json, Routed, Tick
 from engine.spec.types import EventMap, ProjectSpec, StreamSpec
 
 UNIT = "unit"
-FILES = "files"  # the one clock of finite files that were merged in order of time
 
-Outcome: TypeAlias = Routed | Notice | DeadLetter
+Outcome: TypeAlias = Routed | Tick | Notice | DeadLetter
+
+__all__ = ["FILES", "UNIT", "Outcome", "Router", "RouterChanges", "Row", "Watched"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -235,7 +236,7 @@ class Router:
         if event.id_is_weak:
             self._counts["weak_id", event.stream] += 1
         if self._progress.reach(row.clock or row.source, event.at):
-            out += self._progress.silent()
+            out += self._progress.before(row.clock or row.source, event.at)
         if flow.can_stall:
             self._progress.flowed(event.stream, event.at)
         position, entities, is_first = self._position + 1, event.entities, True

@@ -21,7 +21,7 @@ def router() -> Router:
     return Router(PROJECT, Watched(all_events=frozenset({"customer"})))
 
 
-def row(at: int, source: str = "files", stream: str = "usage") -> Row:
+def row(at: int, source: str = "live", stream: str = "usage") -> Row:
     fields = {"id": str(at), "event": "x", "at": MONDAY + at, "customer": "c7"}
     return Row(stream, "a.jsonl", at, orjson.dumps(fields), clock=source)
 
@@ -40,6 +40,18 @@ def tick(at: int) -> Tick:
 #   ticks    0             | 1000        |     | 3200
 def test_there_is_one_tick_per_full_second_of_progress() -> None:
     assert feed(router(), *(row(at) for at in (0, 400, 999, 1000, 1500, 3200))) == [tick(0), tick(1000), tick(3200)]
+
+
+#   recorded history: nothing came between two events, so time passes to just before the later one
+#   events   0 . 400 |     . . 3200
+#   ticks    0       |     3199, 3200
+def test_in_recorded_history_time_passes_to_just_before_the_next_event() -> None:
+    to = router()
+    feed(to, row(0, "files"), row(400, "files"))
+    out = [*to.route(row(3200, "files")), *to.ticks()]
+    assert [each for each in out if isinstance(each, Tick)] == [tick(3199)]
+    assert isinstance(out[0], Tick)
+    assert feed(to, row(90_000, "files")) == [tick(89_999), tick(90_000)]
 
 
 def test_an_event_out_of_order_moves_no_time() -> None:
