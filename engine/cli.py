@@ -1,4 +1,4 @@
-"""The commands. Each does one job, says what it did in words, and ends with 0 (fine), 1 (findings) or 2 (wrong usage)."""
+"""The commands. Each does one job, says in words what it did, and ends with 0 (fine), 1 (findings) or 2 (wrong use)."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def _show_samples(configuration: Configuration, data: Path, count: int) -> None:
             typer.echo(preview_text(preview(configuration.project, stream, rows)))
 
 
-@app.command()
-def test(config: ConfigOption = CONFIG) -> None:
+@app.command("test")
+def run_tests(config: ConfigOption = CONFIG) -> None:
     """Run the tests inside the detector files, on a virtual clock."""
     configuration = wiring.load_configuration(config)
     results = trials.run_tests(configuration, wiring.plugins())

@@ -189,7 +189,7 @@ class Decide:
         text = self._texts.get(source)
         if text is None:
             text = self._texts[source] = compile_text(source)
-        return text.render(values)[0]
+        return text.render(values)[0].strip()
 
 
 def _number(value: object) -> Json:
@@ -200,7 +200,7 @@ def _number(value: object) -> Json:
 
 
 def _recipient(candidate: Candidate) -> str:
-    """`customer:c7`: who the play is for. Staff plays go to the account's owner, else to the desk or the play's owner."""
+    """`customer:c7`: who the play is for. Staff plays go to the desk it names, the account's owner, or the play's."""
     signal, play = candidate.signal, candidate.play
     if play.to == "customer":
         if signal.entity == "customer":

@@ -1,4 +1,4 @@
-"""The gates a candidate passes, in order. Each lets it through or gives the sentence that stopped it; its name is recorded.
+"""The gates a candidate passes, in order. Each lets it through or gives the sentence that stopped it.
 
 Consent, suppression, limits, quiet hours, arbitration and the holdout belong after `unless`, in that order.
 """
@@ -18,8 +18,8 @@ from engine.spec.types import AttributeTest, DetectorSpec, Firing, PlaySpec
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
-    `waiting` are the signals not decided yet, `resolved` the ids among them that have closed meanwhile, `firing` the open
-    signals (id -> detector), `attributes` the profiles of the unit's entities ("account:acme" -> attributes).
+    `waiting` are the signals not decided yet, `resolved` the ids among them that have closed meanwhile, `firing` the
+    open signals (id -> detector), `attributes` the profiles of the unit's entities ("account:acme" -> attributes).
     """
 
     waiting: list[Signal] = []

@@ -280,10 +280,14 @@ class PeriodTracker:
         if now - slot[1] > (self.keep + 2) * _LONGEST_MS:
             slot[:4] = self._after_long_silence(now, known)
         while now >= slot[1]:
-            slot[3].insert(0, [slot[0], slot[2]])
-            del slot[3][self.keep :]
-            slot[0], slot[1] = period_of(slot[1], self.period, known.zone)
-            slot[2] = self._kept.fresh()
+            start, end = period_of(slot[1], self.period, known.zone)
+            # Where the entity's zone has changed, the next period began before this one ended. One that was mostly
+            # over then goes on as the open one, so that a sliver of a period never counts as a whole one.
+            if 2 * (slot[1] - start) <= end - start:
+                slot[3].insert(0, [slot[0], slot[2]])
+                del slot[3][self.keep :]
+                slot[2] = self._kept.fresh()
+            slot[0], slot[1] = start, end
 
     def _after_long_silence(self, now: int, known: Known) -> Slot:
         """Only empty periods would be kept, so there is no need to walk through all of them."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -100,19 +100,21 @@ class _Shown:
         self._console.print(
             f"  {iso(decision.at)[11:16]}  [{colour}]{escape(decision.why or decision.detector)}[/{colour}] {done}",
             highlight=False,
+            soft_wrap=True,
         )
 
 
 def _summary(store: Store, console: Console) -> None:
-    table = Table(title="What was noticed, for whom, and what was done", title_justify="left", expand=False)
-    for column in ("noticed", "times", "for", "done", "how often"):
-        table.add_column(column, justify="right" if column in ("times", "how often") else "left")
+    """One row per detector: what it noticed, for whom, what was done. The why of each stands above."""
+    table = Table(title="What was noticed, for whom, and what was done", title_justify="left", box=SIMPLE_HEAD)
+    for column in ("noticed", "for", "done"):
+        table.add_column(column, no_wrap=True)
     decisions = list(store.decisions())
     for detector in dict.fromkeys(d.detector for d in decisions):
         own = [d for d in decisions if d.detector == detector]
-        who = ", ".join(dict.fromkeys(f"{d.entity} {d.key}" for d in own[:3])) + (" ..." if len(own) > 3 else "")
-        sent = Counter(d.play if d.outcome is Outcome.CHOSEN else f"held back: {d.gate}" for d in own)
-        table.add_row(detector, str(len(own)), who, "\n".join(sent), "\n".join(str(n) for n in sent.values()))
+        who = [f"{d.entity} {d.key}" for d in own]
+        done = [d.play if d.outcome is Outcome.CHOSEN else f"held back: {d.gate}" for d in own]
+        table.add_row(detector, "\n".join(who), "\n".join(done))
     console.print(table)
 
 

@@ -78,10 +78,10 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision]) -> Iterator[
 
 
 def _decided(decision: Decision) -> Iterator[str]:
+    result = f"chosen, action {decision.action_id}"
     if decision.gate:
-        yield f"  {decision.play} for {decision.recipient}: {decision.outcome.value} at {decision.gate}, {decision.detail}"
-    else:
-        yield f"  {decision.play} for {decision.recipient}: chosen, action {decision.action_id}"
+        result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
+    yield f"  {decision.play} for {decision.recipient}: {result}"
     if decision.why:
         yield f"  {decision.why}"
 

@@ -9,6 +9,7 @@ import msgspec
 
 import engine
 from engine.errors import OperatorError
+from engine.model import Json
 from engine.shells.company import simulate, write
 
 SEED = 7
@@ -30,7 +31,7 @@ def init(folder: Path) -> list[Path]:
     return [config, data]
 
 
-def write_schemas(folder: Path, schemas: dict[str, dict[str, object]]) -> list[Path]:
+def write_schemas(folder: Path, schemas: dict[str, dict[str, Json]]) -> list[Path]:
     """One JSON Schema file each."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

@@ -8,6 +8,7 @@ import detectors
 import sinks
 from engine.core.plan import Plan, compile_plan
 from engine.errors import Problem
+from engine.model import Json
 from engine.ports import Plugins, Sink, SinkContext
 from engine.shells.secrets import with_secrets
 from engine.spec.load import load, load_all
@@ -51,7 +52,7 @@ def build_sinks(configuration: Configuration, folder: Path, only_kind: str = "")
     return built
 
 
-def schemas() -> dict[str, dict[str, object]]:
+def schemas() -> dict[str, dict[str, Json]]:
     """The JSON Schema of each kind of file a user writes."""
     return {
         "detector": detector_schema(plugins()),
