@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
 Scalar: TypeAlias = str | int | float | bool | None
 # What JSON can hold. Attributes keep the shape they came in; conditions read scalars out of them.
-Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
+if TYPE_CHECKING:
+    Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
+else:
+    Json = Any  # msgspec reads records by their types, and cannot follow one that contains itself
 
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
