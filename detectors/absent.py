@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from engine.core.matching import compile_where
-from engine.model import Event, Reading
+from engine.model import MINUTE_MS, Event, Reading
 from engine.ports import NEVER, As, FieldTest, Known, OptionProblem, Slot
 
 
@@ -56,7 +56,11 @@ class Silence:
 
     def turn(self, slot: Slot, now: int, known: Known) -> int:
         due = self._due(slot, now, known)
-        return due if due > now else NEVER
+        if due <= now:
+            return NEVER
+        # While a stall lasts the due time moves along with it; this keeps a long one from being looked at all the time.
+        pause = max(MINUTE_MS, self._within // 60) if known.stalled_ms(self.events, now - 1, now) else 0
+        return max(due, now + pause)
 
     def begin(self, slot: Slot, now: int) -> None:
         slot[0] = max(slot[0], now)

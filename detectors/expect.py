@@ -16,7 +16,7 @@ from typing import Annotated
 import msgspec
 
 from engine.core.matching import compile_where
-from engine.model import Event, Reading
+from engine.model import MINUTE_MS, Event, Reading
 from engine.ports import NEVER, As, FieldTest, Known, OptionProblem, Slot
 
 # How many unanswered A are remembered; beyond that those in the middle go, as only the first decides.
@@ -85,7 +85,11 @@ class Promise:
 
     def turn(self, slot: Slot, now: int, known: Known) -> int:
         due = self._due(slot, now, known)
-        return due if due > now else NEVER
+        if due <= now:
+            return NEVER
+        # While a stall lasts the due time moves along with it; this keeps a long one from being looked at all the time.
+        pause = max(MINUTE_MS, self._options.within // 60) if known.stalled_ms(self._options.event, now - 1, now) else 0
+        return max(due, now + pause)
 
     def begin(self, slot: Slot, now: int) -> None:
         """Events before now were not seen, and none of them can matter."""

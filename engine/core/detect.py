@@ -123,7 +123,10 @@ class Detect:
     def _meet(self, kind: KindPlan, routed: Routed) -> Entity | None:
         """An entity that is not in memory: stored, silent for so long that it is forgotten, or new."""
         entity = self.entities.get(routed.entity, routed.key)
-        if entity is None or routed.event.at - entity.seen_at > self._ttl_ms:
+        if entity is None:
+            return self._first_sight(kind, routed, entity)
+        if routed.event.at - entity.seen_at > self._ttl_ms:
+            self._run_timers(kind, entity, routed.event.at - 1)  # what was due before it was forgotten is still said
             return self._first_sight(kind, routed, entity)
         return entity
 
@@ -238,11 +241,10 @@ class Detect:
         """Silence on a stalled stream is held against nobody: its events' stalls are known to all entities."""
         for event, streams in self.plan.streams_of.items():
             if record.stream in streams:
-                spans = self.stalls.by_event.setdefault(event, [])
                 if isinstance(record, StreamStalled):
-                    spans.append((record.since, NEVER))
-                elif spans and spans[-1][1] == NEVER:
-                    spans[-1] = (spans[-1][0], record.at)
+                    self.stalls.begin(event, record.since)
+                else:
+                    self.stalls.end(event, record.at)
 
 
 class _Seeds(dict[str, int]):

@@ -30,7 +30,10 @@ class DamagedRecord(Exception):
 
 
 class Stalls:
-    """When which event types could not be relied on: [since, until) per stall, until NEVER while it lasts."""
+    """When which event types could not be relied on: [since, until) per stall, until NEVER while it lasts.
+
+    An event type that several streams carry has a span for each of them.
+    """
 
     def __init__(self) -> None:
         self.by_event: dict[str, list[tuple[int, int]]] = {}
@@ -39,7 +42,22 @@ class Stalls:
         if not self.by_event:
             return 0
         spans = {span for event in events for span in self.by_event.get(event, ())}
-        return sum(max(0, min(end, until) - max(start, since)) for start, end in spans)
+        total, reached = 0, since
+        for start, end in sorted(spans):
+            total += max(0, min(end, until) - max(start, reached))
+            reached = max(reached, end)
+        return total
+
+    def begin(self, event: str, since: int) -> None:
+        self.by_event.setdefault(event, []).append((since, NEVER))
+
+    def end(self, event: str, at: int) -> None:
+        """One stream that carries the event flows again. Which of several is all the same to their total."""
+        spans = self.by_event.get(event, [])
+        for place in reversed(range(len(spans))):
+            if spans[place][1] == NEVER:
+                spans[place] = (spans[place][0], at)
+                return
 
 
 class Episode(msgspec.Struct, array_like=True):
