@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 import msgspec
 
@@ -73,63 +73,51 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     document = written.value
     measures = read_watch(document.watch, world)
     _judge_entity(written, world)
-    when = read_condition(document.when, measures, world) if "when" in written.nodes else None
-    resolve = _resolve(document, measures, world)
-    play = _play(document.then, world)
     _judge_why(written, frozenset(measures), world)
-    tests = read_tests(document.tests, world)
+    when = read_condition(document.when, measures, world) if "when" in written.nodes else None
+    resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
-    if when is not None and all(measure.spec for measure in measures.values()):
-        _warn_unused(measures, _used(when, resolve), world)
+    play = _play(document.then, world)
+    tests = read_tests(document.tests, world)
     found = ReadDetector(name=document.detector, play=play, measures=frozenset(measures), spec=None)
-    if world.report.errors > before or when is None:
+    if when is None:
         return found
-    if not tests:
-        hint = f"'{found.name}' has no tests - add one that fires and one that stays quiet"
-        world.report.warning(node, "no-tests", hint)
-    watch = tuple(measure.spec for measure in measures.values() if measure.spec)
-    spec = DetectorSpec(
-        **_as_written(document),
-        version=version_of(node, without=("tests",)),
-        when=when,
-        watch=watch,
-        resolve_when=resolve,
-        only_if=only_if,
-        unless=unless,
-        play=play,
-        events=_events(watch, _used(when, resolve)),
-        tests=tests,
-        place=node.place,
-    )
+    if all(measure.spec for measure in measures.values()):
+        _warn_unused(measures, _used(when, resolve), world)
+    if world.report.errors > before:
+        return found
+    _warn_untested(node, document, world)
+    spec = _spec(node, document, measures, when, resolve)
+    spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, play=play, tests=tests)
     return msgspec.structs.replace(found, spec=spec)
 
 
-class _Plain(TypedDict):
-    name: str
-    owner: str
-    reason: str
-    per: str
-    severity: Severity
-    mode: Mode
-    for_ms: int
-    keep_firing_for_ms: int
-    cooldown_ms: int
-    why: str
-
-
-def _as_written(document: DetectorDocument) -> _Plain:
-    """What needs no reading beyond its mark."""
-    return _Plain(
+def _spec(
+    node: MappingNode,
+    document: DetectorDocument,
+    measures: Mapping[str, Measure],
+    when: ConditionSpec,
+    resolve: ConditionSpec | None,
+) -> DetectorSpec:
+    """What it watches for; whom it concerns and what follows is put in by the caller."""
+    watch = tuple(measure.spec for measure in measures.values() if measure.spec)
+    return DetectorSpec(
         name=document.detector,
         owner=document.owner,
         reason=document.reason,
         per=document.per,
+        version=version_of(node, without=("tests",)),
+        when=when,
+        watch=watch,
         severity=document.severity,
         mode=document.mode,
+        resolve_when=resolve,
         for_ms=document.for_,
         keep_firing_for_ms=document.keep_firing_for,
         cooldown_ms=document.cooldown,
         why=document.why,
+        events=_events(watch, _used(when, resolve)),
+        place=node.place,
     )
 
 
@@ -137,10 +125,6 @@ def _judge_entity(written: Written[DetectorDocument], world: World) -> None:
     per = written.value.per
     if per and per not in world.entities:
         world.report.error(written.nodes["per"], "unknown-entity", unknown("entity", per, world.entities))
-
-
-def _resolve(document: DetectorDocument, measures: Mapping[str, Measure], world: World) -> ConditionSpec | None:
-    return None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
 
 
 def _used(when: ConditionSpec, resolve: ConditionSpec | None) -> Used:
@@ -160,6 +144,12 @@ def _warn_unused(measures: Mapping[str, Measure], used: Used, world: World) -> N
         if name not in used.measures and name not in read_by:
             hint = f"nothing compares '{name}' - use it in 'when', or remove it"
             world.report.warning(measure.key, "unused-measure", hint)
+
+
+def _warn_untested(node: Node, document: DetectorDocument, world: World) -> None:
+    if not (isinstance(document.tests, ListNode) and document.tests.items):
+        hint = f"'{document.detector}' has no tests - add one that fires and one that stays quiet"
+        world.report.warning(node, "no-tests", hint)
 
 
 def _judge_why(written: Written[DetectorDocument], measures: frozenset[str], world: World) -> None:

@@ -182,7 +182,8 @@ def _sinks(node: Node | None, sink_options: SinkOptions, kinds: Collection[str],
         word = text(kind, scope)
         options = sink_options(word) if word else None
         if word and options is None:
-            scope.report.error(kind, "unknown-sink", unknown("kind of sink", word, kinds))
+            message = unknown("kind of sink", word, kinds) if kinds else f"unknown kind of sink '{word}'"
+            scope.report.error(kind, "unknown-sink", message)
         written = read(value, options, scope, apart=("kind",)) if options else None
         yield SinkSpec(name=key.text, kind=word or "", options=written.value if written else None, place=key.place)
 

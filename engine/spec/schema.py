@@ -5,12 +5,13 @@ It is as strict as a schema can be; what spans several places (names, events, te
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 
 import msgspec
 
 from engine.model import Json
-from engine.ports import As, Plugins
+from engine.ports import As, ConditionKind, Plugins
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.plays import PlayDocument
@@ -172,9 +173,17 @@ def _watch(world: World) -> Schema:
 def _condition(world: World) -> Schema:
     """All of it holds; what is neither `any_of` nor the word of a kind is a measure and its limits."""
     either: Schema = {"type": "array", "items": {"$ref": "#/definitions/condition"}, "minItems": 2}
-    kinds: Schema = {word: _object(kind.options) for word, kind in sorted(world.condition_kinds().items())}
+    kinds: Schema = {
+        word: {"description": _about(kind), **_object(kind.options)}
+        for word, kind in sorted(world.condition_kinds().items())
+    }
     properties: Schema = {"any_of": {"description": "one of these is enough", **either}, **kinds}
     return {"type": "object", "properties": properties, "additionalProperties": COMPARE, "minProperties": 1}
+
+
+def _about(kind: ConditionKind) -> str:
+    """The first line of the plugin's file."""
+    return (sys.modules[type(kind).__module__].__doc__ or "").strip().partition("\n")[0]
 
 
 _ROW: Schema = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -16,7 +17,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
-    DocumentEndEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
@@ -115,10 +115,7 @@ class _Builder:
     def documents(self) -> Iterator[Node]:
         for event in self.events:
             if isinstance(event, DocumentStartEvent):
-                self.nodes = 0
                 yield self._node(next(self.events), 0)
-            elif isinstance(event, DocumentEndEvent):
-                continue
 
     def _node(self, event: Event, depth: int) -> Node:
         self._judge(event, depth)
@@ -137,7 +134,7 @@ class _Builder:
         if getattr(event, "tag", None):
             raise _Refused(place, "tag", f"tags like '{_tag(event)}' are not read here - remove it")
         if self.nodes > MOST_NODES:
-            raise _Refused(place, "too-many-nodes", f"over {MOST_NODES} values in one document - split it")
+            raise _Refused(place, "too-many-nodes", f"over {MOST_NODES} values in one file - split it")
         if depth > MOST_DEPTH:
             raise _Refused(place, "too-deep", f"nested more than {MOST_DEPTH} levels deep")
 
@@ -206,6 +203,6 @@ def resolve(text: str) -> Scalar:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):
         return int(text)
-    if _DECIMAL.fullmatch(text):
-        return float(text)
+    if _DECIMAL.fullmatch(text) and isfinite(number := float(text)):
+        return number
     return text
