@@ -40,8 +40,10 @@ def test_names_come_in_order_of_appearance_each_once() -> None:
     "source",
     [
         "a ** b", "a // b", "a % b", "a.real", "a()", "a[0]", "[a]", "(a, b)", "{a}", "a if b else 1",
-        "a and b", "not a", "~a", "a << 2", "a < b", "lambda: a", "[x for x in a]", "a := 1", "f'{a}'", "'x' * a", "b'x'",
-        "1j * a", "...", "True + a", "await a", "(yield)", "a; b", "a = 1", "import os", "", "  ", "1 + 1", "1e99 * a", "a" * 201,
+        "a and b", "not a", "~a", "a << 2", "a < b", "lambda: a", "[x for x in a]", "a := 1", "f'{a}'",
+        "'x' * a", "b'x'",
+        "1j * a", "...", "True + a", "await a", "(yield)", "a; b", "a = 1", "import os", "", "  ", "1 + 1",
+        "1e99 * a", "a" * 201,
         "(" * 150, "a" + "+a" * 40, "a\0", "a\nb",
     ],
 )  # fmt: skip
