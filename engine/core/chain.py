@@ -44,14 +44,26 @@ class Chain:
             else:
                 self.detect.on_event(record)
         elif isinstance(record, Tick):
-            self.detect.on_tick(record.at)
-            self._hand_over()
-            self.decide.on_tick(record.at)
-            self.now = record.at
+            self._pass_time(record.at)
         elif isinstance(record, StreamStalled | StreamResumed):
             self.detect.on_stall(record)
         else:
             assert_never(record)
+
+    def _pass_time(self, until: int) -> None:
+        """On to `until`, stopping wherever something is due, so that ticks far apart come to the same as close ones."""
+        self._hand_over()
+        while (wake := self.entities.next_wake()) < until:
+            self.decide.on_tick(wake - 1)
+            self._look(wake)
+        self.decide.on_tick(until - 1)
+        self._look(until)
+        self.now = until
+
+    def _look(self, at: int) -> None:
+        self.detect.on_tick(at)
+        self._hand_over()
+        self.decide.on_tick(at)
 
     def _hand_over(self) -> None:
         """Signals reach deciding in the order they were raised, at the tick that closes their moment."""

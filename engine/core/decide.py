@@ -14,7 +14,9 @@ import msgspec
 from engine.core.digest import digest
 from engine.core.effects import Effects
 from engine.core.gates import Candidate, UnitState, attributes_of, first_stop
+from engine.core.state import keep_newest
 from engine.model import Action, Decision, Json, Outcome, Routed, Signal
+from engine.ports import NEVER
 from engine.spec.text import Text, compile_text
 from engine.spec.types import Configuration, DetectorSpec, PlaySpec
 
@@ -67,14 +69,15 @@ class Decide:
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
         self._texts: dict[str, Text] = {}
+        self._next_close = 0  # units read from a store may have candidates waiting
 
     def on_profile(self, routed: Routed, describes: str) -> None:
         """Remember the attributes of one of the unit's entities, for `only_if`, `unless` and texts."""
         key = routed.event.entities.get(describes)
         if key is not None:
-            attributes = self.units.change(routed.key).attributes
-            name = f"{describes}:{key}"
-            attributes[name] = {**attributes.get(name, {}), **routed.event.attributes}
+            unit, name = self.units.change(routed.key), f"{describes}:{key}"
+            known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
+            keep_newest(known, times, routed.event.attributes, routed.event.at)
 
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
@@ -87,12 +90,13 @@ class Decide:
         if self._detectors[signal.detector].play:
             unit.waiting.append(signal)
             self.units.waiting.add(signal.unit)
+            self._next_close = min(self._next_close, signal.at + self._project.wait_ms)
 
     def on_tick(self, at: int) -> None:
         """Decide every candidate whose time has come, in order of (at, signal id, play)."""
-        if not self.units.waiting:
+        if at < self._next_close:
             return
-        closing = at - self._project.wait_ms
+        closing, first_left = at - self._project.wait_ms, NEVER
         for name in sorted(self.units.waiting):
             unit = self.units.get(name)
             ready = [signal for signal in unit.waiting if signal.at <= closing]
@@ -100,6 +104,8 @@ class Decide:
                 self._close(name, ready)
             if not unit.waiting:
                 self.units.waiting.discard(name)
+            first_left = min([first_left, *(signal.at for signal in unit.waiting)])
+        self._next_close = first_left + self._project.wait_ms
 
     def _close(self, name: str, ready: list[Signal]) -> None:
         unit = self.units.change(name)

@@ -77,6 +77,10 @@ class Entities:
         self._alarms = alarms
         heapify(self._alarms)
 
+    def next_wake(self) -> int:
+        """No entity wakes before this, and perhaps none at it, as an alarm may have been put off."""
+        return self._alarms[0][0] if self._alarms else NEVER
+
     def next_due(self, until: int) -> Entity | None:
         """An entity whose wake is at or before `until`, earliest first; None when there is no more."""
         while self._alarms and self._alarms[0][0] <= until:

@@ -71,6 +71,7 @@ class Episodes:
         rank = _RANKS[judge.spec.severity]
         cooling = episode.cooling_until if episode.since < episode.cooling_until and rank <= episode.severity else 0
         episode.phase = FIRING
+        episode.unit = unit_of(self._project.unit, entity.kind, entity.key, entity.related)
         self._say("firing", judge, entity, episode, now, cooling)
         if not cooling:
             episode.cooling_until = episode.since + judge.spec.cooldown_ms
@@ -124,7 +125,7 @@ class Episodes:
                 version=spec.version,
                 entity=entity.kind,
                 key=entity.key,
-                unit=unit_of(self._project.unit, entity.kind, entity.key, entity.related),
+                unit=episode.unit,
                 state=state,
                 at=now,
                 started_at=episode.since,

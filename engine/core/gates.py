@@ -19,13 +19,15 @@ class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
     `waiting` are the signals not decided yet, `resolved` the ids among them that have closed meanwhile, `firing` the
-    open signals (id -> detector), `attributes` the profiles of the unit's entities ("account:acme" -> attributes).
+    open signals (id -> detector), `attributes` the profiles of the unit's entities ("account:acme" -> attributes),
+    and `attribute_times` as of when each of those is.
     """
 
     waiting: list[Signal] = []
     resolved: list[str] = []
     firing: dict[str, str] = {}
     attributes: dict[str, dict[str, Json]] = {}
+    attribute_times: dict[str, dict[str, int]] = {}
 
 
 class Candidate(msgspec.Struct, frozen=True):

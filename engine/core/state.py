@@ -60,11 +60,18 @@ class Stalls:
                 return
 
 
+def keep_newest(known: dict[str, Json], times: dict[str, int], news: dict[str, Json], at: int) -> None:
+    """Take attributes as of `at` into the known ones, whose times are kept beside them."""
+    for name, value in news.items():
+        if at >= times.get(name, -1):
+            known[name], times[name] = value, at
+
+
 class Episode(msgspec.Struct, array_like=True):
     """Where a detector stands with one entity. `phase`: 0 quiet but cooling down, 1 pending, 2 firing.
 
     `since` is when the condition became true, `untrue_since` when it stopped being true while kept firing (0 = it is),
-    `cooling_until` when the cooldown of the last episode that counted ends.
+    `cooling_until` when the cooldown of the last episode that counted ends, `unit` where it was said to be firing.
     """
 
     phase: int
@@ -72,6 +79,7 @@ class Episode(msgspec.Struct, array_like=True):
     untrue_since: int = 0
     cooling_until: int = 0
     severity: int = 0
+    unit: str = ""
 
 
 class Entity:
@@ -132,10 +140,7 @@ class Entity:
         """Take in a profile: per attribute the newest value stays, whatever order they come in."""
         if self.attribute_times is None:
             self.attributes, self.attribute_times = {}, {}
-        for name, value in attributes.items():
-            if at >= self.attribute_times.get(name, -1):
-                self.attributes[name] = value
-                self.attribute_times[name] = at
+        keep_newest(self.attributes, self.attribute_times, attributes, at)
 
 
 class Stored(msgspec.Struct, array_like=True):
