@@ -35,6 +35,8 @@ POLL_S = 0.2
 RELOAD_CHECK_S = 10.0
 HOUSE_EVERY_S = 60.0
 DRAIN_MS = 8_000
+# All files were read to their end and nothing came for this long: time follows the wall clock.
+QUIET_AFTER_S = 1.0
 # A loop that has not come round for this long is not live.
 STUCK_S = 60.0
 
@@ -77,7 +79,7 @@ class LocalShell:
         self._configuration = configuration
         self._stopping = asyncio.Event()
         self._reload_asked = False
-        self._came_round = time.monotonic()
+        self._came_round = self._heard = time.monotonic()
         self._ready = "starting"
         self._house_due = 0.0
         self._reload_due = 0.0
@@ -197,6 +199,7 @@ class LocalShell:
             assert self._follower is not None
             rows = self._follower.poll(size, wall_ms())
             if rows:
+                self._heard = time.monotonic()
                 self._take(rows, self._follower.positions())
             else:
                 await self._rest()
@@ -212,10 +215,9 @@ class LocalShell:
         """Nothing to read: let time pass without the sources that are idle, then look again."""
         assert self._follower is not None
         router, now = self.partition.router, wall_ms()
-        idle = self._follower.idle(now)
-        for clock in idle:
+        for clock in self._follower.idle(now):
             router.idle(clock)
-        if len(idle) == len(self._follower.positions()):
+        if time.monotonic() - self._heard > QUIET_AFTER_S:
             router.quiet(now)
         ticks = router.ticks()
         if ticks:

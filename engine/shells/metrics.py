@@ -5,12 +5,16 @@ from __future__ import annotations
 from importlib.metadata import version
 from platform import python_version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from engine.core.effects import Effects
 from engine.model import Mode, Outcome
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
+
+
+# A second series per counter, telling when it began, is of no use to anybody here.
+disable_created_metrics()
 
 
 class Metrics:
