@@ -102,13 +102,13 @@ def test_a_sequence_with_times_and_a_negation(good: Configuration) -> None:
 
 def test_either_of_two_and_a_range(good: Configuration) -> None:
     found = detector(good, "locked-out")
-    forgotten = AllOf(
+    refused = AllOf(
         (
-            Compare(measure="forgotten", comparator="at_least", limit=3),
-            Compare(measure="forgotten", comparator="below", limit=50),
+            Compare(measure="refused", comparator="above", limit=2),
+            Compare(measure="refused", comparator="at_most", limit=100),
         )
     )
-    assert found.when == AnyOf((forgotten, Compare(measure="refused", comparator="above", limit=2)))
+    assert found.when == AnyOf((Compare(measure="forgotten", comparator="at_least", limit=3), refused))
     assert (found.mode, found.for_ms, found.keep_firing_for_ms) == (Mode.SHADOW, 5 * MINUTE_MS, 10 * MINUTE_MS)
 
 
