@@ -133,7 +133,7 @@ def compile_condition(
     if isinstance(spec, Kept):
         return _kept(*kept(spec))
     if isinstance(spec, AllOf):
-        return _combine([compile_condition(part, measures, kept) for part in spec.parts], _all_of)
+        return _combine([_part_of_all(part, spec, measures, kept) for part in spec.parts], _all_of)
     if isinstance(spec, AnyOf):
         return _combine([compile_condition(part, measures, kept) for part in spec.parts], _any_of)
     assert_never(spec)
@@ -142,9 +142,19 @@ def compile_condition(
 # ---- a measure against a limit
 
 
-def _compare(spec: Compare, measure: Measure) -> Compiled:
+def _part_of_all(
+    part: ConditionSpec, whole: AllOf, measures: dict[str, Measure], kept: Callable[[Kept], tuple[int, Condition]]
+) -> Compiled:
+    """The upper bound of a range needs no full window: its lower bound already asks for events."""
+    floors = {p.measure for p in whole.parts if isinstance(p, Compare) and p.comparator in ("above", "at_least")}
+    if isinstance(part, Compare) and part.measure in floors and not part.in_a_row:
+        return _compare(part, measures[part.measure], in_range=True)
+    return compile_condition(part, measures, kept)
+
+
+def _compare(spec: Compare, measure: Measure, *, in_range: bool = False) -> Compiled:
     periods = spec.in_a_row
-    low = _is_low(spec, measure)
+    low = _is_low(spec, measure) and not in_range
     if low and measure.closed and not periods:
         periods = 1  # a low count of an open period says nothing until the period closes
     truth = _in_a_row(spec, measure, periods) if periods else _now(spec, measure, low)

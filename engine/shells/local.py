@@ -82,6 +82,7 @@ class LocalShell:
         self._came_round = self._heard = time.monotonic()
         self._ready = "starting"
         self._house_due = 0.0
+        self._told_out: set[str] = set()
         self._reload_due = 0.0
         self._follower: Follower | None = None
         self._store = Store(options.state)
@@ -239,6 +240,9 @@ class LocalShell:
         self.metrics.watermark.set(self.partition.now / 1000)
         if effects.actions:
             self._dispatcher.wake()
+        for name in self.partition.circuit.out - self._told_out:
+            self._told_out.add(name)
+            log.error("detector out of service", detector=name, why="too many events broke it within a minute")
         self._watch(effects)
 
     async def _between_batches(self) -> None:

@@ -21,10 +21,12 @@ from engine.core.route import Router, RouterChanges, Row, Watched
 from engine.errors import OperatorError
 from engine.model import DeadLetter, Record
 from engine.shells.attempts import Attempts
+from engine.shells.circuit import Circuit
 from engine.shells.faults import fault_point
 from engine.shells.files import FilePlace
 from engine.shells.memory import Memory, OversizedRecord, stalls_from_bytes, stalls_to_bytes
 from engine.shells.store import Store
+from engine.shells.wiring import plan_of
 
 ROUTER, PLACES, STALLS, PLAN = "router", "places", "stalls", "plan"
 
@@ -40,6 +42,8 @@ class Partition:
         self.router: Router
         self._memory: Memory
         self._attempts = Attempts(store.folder)
+        self.circuit = Circuit()
+        self._left_out: set[str] = set()
         self.reload()
 
     def reload(self) -> None:
@@ -111,7 +115,15 @@ class Partition:
                 total.merge(self._alone(row, arrived_at))
             self._write(Effects(), places, arrived_at)
         self.places = dict(places)
+        if self.circuit.out - self._left_out:
+            self._leave_out()
         return total
+
+    def _leave_out(self) -> None:
+        """Go on without the detectors that too many rows have broken in."""
+        self._left_out = set(self.circuit.out)
+        self.plan = plan_of(self.circuit.without(self.plan.configuration))
+        self.reload()
 
     def _alone(self, row: Row, arrived_at: int) -> Effects:
         self.store.db.execute("SAVEPOINT alone")
@@ -124,6 +136,7 @@ class Partition:
         except Exception as fault:
             self.store.db.execute("ROLLBACK TO alone")
             self.reload()
+            self.circuit.blame(fault, arrived_at)
             effects = Effects()
             effects.dead_letters.append(poison(row, fault))
             self._write(effects, self.places, arrived_at)

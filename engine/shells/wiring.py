@@ -22,12 +22,12 @@ def plugins() -> Plugins:
 
 def load_configuration(folder: Path) -> Configuration:
     """The configuration in a folder. Raises SpecError with every problem."""
-    return load(folder, plugins(), sinks.options_of)
+    return load(folder, plugins(), sinks.options_of, sinks.kinds())
 
 
 def check_configuration(folder: Path) -> tuple[Configuration | None, list[Problem]]:
     """The configuration, unless it has errors, and every problem, warnings included."""
-    return load_all(folder, plugins(), sinks.options_of)
+    return load_all(folder, plugins(), sinks.options_of, sinks.kinds())
 
 
 def plan_of(configuration: Configuration) -> Plan:
@@ -57,5 +57,5 @@ def schemas() -> dict[str, dict[str, Json]]:
     return {
         "detector": detector_schema(plugins()),
         "play": play_schema(),
-        "project": project_schema(sinks.options_of),
+        "project": project_schema(sinks.options_of, sinks.kinds()),
     }
