@@ -16,11 +16,11 @@ from engine.core.conditions import slot_of
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
-from engine.core.periods import is_zone
 from engine.core.plan import KindPlan, Ops, Plan
 from engine.core.state import EVENT_IDS_KEPT, Entity, Stalls
 from engine.model import Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
+from engine.spec.zones import is_zone
 
 _digest = xxhash.xxh3_64_intdigest
 

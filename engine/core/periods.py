@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 PERIODS = ("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d", "1w", "1mo")
 # Every zone's offset is a multiple of this, so all instants in one such slice share their period.
 _SLICE_MS = 900_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@lru_cache(maxsize=1_024)
-def is_zone(name: str) -> bool:
-    """Is this the name of a zone in the tz database?"""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def period_of(at: int, period: str, zone: str) -> tuple[int, int]:

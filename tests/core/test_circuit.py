@@ -10,18 +10,10 @@ import pytest
 from detectors.absent import Silence
 from engine.core.route import Row
 from engine.shells.files import FilePlace
-from engine.shells.partition import Partition
-from engine.shells.store import Store
-from engine.shells.wiring import load_configuration, plan_of
+from engine.shells.wiring import plan_of
+from tests.core.small import partition
 
 AT = 1_772_409_600_000
-PROJECT = """
-project: circuit
-entities: {customer: customer}
-streams: {usage: {from: usage.jsonl, events: [login, order]}}
-sinks: {console: {kind: stdout}}
-channels: {desk: console}
-"""
 DETECTORS = """
 detector: breaks
 owner: a
@@ -38,16 +30,6 @@ watch: {orders: {count: order, over: 1d}}
 when: {orders: {at_least: 1}}
 then: [{play: call}]
 """
-PLAY = "{play: call, to: owner, channel: desk, class: service, tier: 3, owner: a, title: t, text: t}"
-
-
-def partition(tmp_path: Path) -> Partition:
-    config = tmp_path / "config"
-    for name, text in (("beforehand", PROJECT), ("detectors/d", DETECTORS), ("playbooks/p", PLAY)):
-        path = config / f"{name}.yml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return Partition(Store(tmp_path / "state"), plan_of(load_configuration(config)))
 
 
 def row(number: int, event: str = "login") -> Row:
@@ -59,7 +41,7 @@ def test_three_poison_rows_in_a_minute_take_the_detector_out(tmp_path: Path, mon
     def fail(*_: object) -> bool:
         raise ZeroDivisionError("a bug in a plugin")
 
-    part = partition(tmp_path)
+    part = partition(tmp_path, DETECTORS)
     monkeypatch.setattr(Silence, "add", fail)
     part.plan = plan_of(part.plan.configuration)
     part.reload()

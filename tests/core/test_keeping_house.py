@@ -10,18 +10,9 @@ from engine.core.route import Row
 from engine.model import DAY_MS
 from engine.shells.files import FilePlace
 from engine.shells.partition import Partition
-from engine.shells.store import Store
-from engine.shells.wiring import load_configuration, plan_of
+from tests.core.small import partition
 
 AT = 1_772_409_600_000
-PROJECT = """
-project: house
-entities: {customer: customer}
-streams: {usage: {from: usage.jsonl, events: [order]}}
-sinks: {console: {kind: stdout}}
-channels: {desk: console}
-retention: {decisions: 10d, ledger: 10d, dead_letters: 3d, entities: 5d}
-"""
 DETECTOR = """
 detector: ordered
 owner: a
@@ -31,16 +22,7 @@ watch: {orders: {count: order, over: 1d}}
 when: {orders: {at_least: 1}}
 then: [{play: call}]
 """
-PLAY = "{play: call, to: owner, channel: desk, class: service, tier: 3, owner: a, title: t, text: t}"
-
-
-def partition(tmp_path: Path) -> Partition:
-    config = tmp_path / "config"
-    for name, text in (("beforehand", PROJECT), ("detectors/d", DETECTOR), ("playbooks/p", PLAY)):
-        path = config / f"{name}.yml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return Partition(Store(tmp_path / "state"), plan_of(load_configuration(config)))
+RETENTION = "retention: {decisions: 10d, ledger: 10d, dead_letters: 3d, entities: 5d}\n"
 
 
 def take(part: Partition, day: int, customer: str) -> None:
@@ -51,7 +33,7 @@ def take(part: Partition, day: int, customer: str) -> None:
 
 
 def test_old_rows_and_silent_entities_go_and_the_others_stay(tmp_path: Path) -> None:
-    part = partition(tmp_path)
+    part = partition(tmp_path, DETECTOR, RETENTION)
     for day, customer in ((0, "old"), (7, "middle"), (12, "new")):
         take(part, day, customer)
     part.take_records(part.router.end(), AT + 12 * DAY_MS)
@@ -63,7 +45,7 @@ def test_old_rows_and_silent_entities_go_and_the_others_stay(tmp_path: Path) -> 
 
 
 def test_a_forgotten_entity_begins_anew_whether_or_not_it_was_swept(tmp_path: Path) -> None:
-    swept, unswept = partition(tmp_path / "a"), partition(tmp_path / "b")
+    swept, unswept = [partition(tmp_path / name, DETECTOR, RETENTION) for name in "ab"]
     for part in (swept, unswept):
         take(part, 0, "ada")
         take(part, 6, "someone")

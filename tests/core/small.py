@@ -1,0 +1,28 @@
+"""The smallest project on disk, opened as the local shell opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.shells.partition import Partition
+from engine.shells.store import Store
+from engine.shells.wiring import load_configuration, plan_of
+
+PROJECT = """
+project: small
+entities: {customer: customer}
+streams: {usage: {from: usage.jsonl, events: [login, order]}}
+sinks: {console: {kind: stdout}}
+channels: {desk: console}
+"""
+PLAY = "{play: call, to: owner, channel: desk, class: service, tier: 3, owner: a, title: t, text: t}"
+
+
+def partition(folder: Path, detectors: str, project: str = "") -> Partition:
+    """A partition over `folder`/state, with detectors and further keys of the project file as YAML."""
+    config = folder / "config"
+    for name, text in (("beforehand", PROJECT + project), ("detectors/d", detectors), ("playbooks/p", PLAY)):
+        path = config / f"{name}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Partition(Store(folder / "state"), plan_of(load_configuration(config)))
