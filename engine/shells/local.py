@@ -28,6 +28,7 @@ from engine.shells.partition import Partition
 from engine.shells.serving import Server, application
 from engine.shells.sources import read_all
 from engine.shells.store import Store
+from engine.shells.times import RunningClock
 from engine.shells.wiring import build_sinks, load_configuration, plan_of
 from engine.spec.types import Configuration
 
@@ -81,12 +82,14 @@ class LocalShell:
         self._reload_asked = False
         self._came_round = self._heard = time.monotonic()
         self._ready = "starting"
+        self._event_clock = RunningClock()
         self._house_due = 0.0
         self._told_out: set[str] = set()
         self._reload_due = 0.0
         self._follower: Follower | None = None
         self._store = Store(options.state)
         self.partition = Partition(self._store, plan_of(configuration))
+        self._event_clock.set(self.partition.now)
 
     async def run(self) -> None:
         """Run to the end of the input, or until told to stop. Raises OperatorError."""
@@ -149,13 +152,15 @@ class LocalShell:
         await self._dispatcher.close()
 
     def _clock(self) -> int:
-        return self.partition.now if self.options.event_clock else wall_ms()
+        return self._event_clock.now() if self.options.event_clock else wall_ms()
 
     def _report(self, report: Report) -> None:
         self.metrics.actions.labels(report.channel or report.sink, str(report.what)).inc()
         if report.took_ms:
             self.metrics.action_duration.labels(report.channel).observe(report.took_ms / 1000)
-        if report.what not in ("delivered",):
+        if report.what == "expired" and not self.options.follow:
+            return  # recorded events have many, which the summary at the end counts
+        if report.what != "delivered":
             log.warning("action " + str(report.what), sink=report.sink, why=report.why, attempts=report.attempts)
 
     # ---- reading
@@ -175,7 +180,9 @@ class LocalShell:
             batch = list(islice(rows, size))
             if not batch:
                 break
-            self._take(batch, rows.positions())
+            effects = self._take(batch, rows.positions())
+            if effects.actions and self.options.event_clock:
+                await self._settle()  # before time goes on, as they would have been then
             await self._between_batches()
         if not self._stopping.is_set():
             self._note(partition.take_records(partition.router.end(self.options.until), wall_ms()))
@@ -228,16 +235,18 @@ class LocalShell:
         except TimeoutError:
             return
 
-    def _take(self, rows: list[Row], places: Mapping[str, FilePlace]) -> None:
+    def _take(self, rows: list[Row], places: Mapping[str, FilePlace]) -> Effects:
         with self.metrics.batch.time():
             effects = self.partition.take(rows, places, wall_ms())
         for row in rows:
             self.metrics.consumed.labels(row.stream).inc()
         self._note(effects)
+        return effects
 
     def _note(self, effects: Effects) -> None:
         self.metrics.note(effects, self.partition.router.drain_counts())
         self.metrics.watermark.set(self.partition.now / 1000)
+        self._event_clock.set(min((action.at for action in effects.actions), default=self.partition.now))
         if effects.actions:
             self._dispatcher.wake()
         for name in self.partition.circuit.out - self._told_out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 
@@ -21,3 +22,20 @@ def from_text(text: str) -> int:
     """Milliseconds of an ISO 8601 date or time; without an offset it is UTC. Raises ValueError."""
     at = datetime.fromisoformat(text)
     return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+class RunningClock:
+    """Shows the time it was set to, and goes on from there as real time passes. Milliseconds."""
+
+    def __init__(self) -> None:
+        self.set(0)
+
+    def set(self, at: int) -> None:
+        self._ahead_ms = at - _passed_ms()
+
+    def now(self) -> int:
+        return _passed_ms() + self._ahead_ms
+
+
+def _passed_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
