@@ -17,11 +17,12 @@ from engine.shells import backtest as backtesting
 from engine.shells import demo as demonstration
 from engine.shells import local, logs, starting, trials, wiring
 from engine.shells.explain import explain as explained
-from engine.shells.files import files_of, rows_of
+from engine.shells.files import STDIN, files_of, rows_of
 from engine.shells.preview import preview, preview_text
 from engine.shells.store import read_only
+from engine.shells.summary import Summary
 from engine.shells.times import from_text
-from engine.spec.types import Configuration
+from engine.spec.types import Configuration, StreamSpec
 
 app = typer.Typer(
     name="beforehand",
@@ -44,11 +45,11 @@ def main() -> None:
     except SpecError as wrong:
         _say_problems(wrong.problems)
         sys.exit(1)
-    except OperatorError as wrong:
-        typer.echo(f"beforehand: {wrong}", err=True)
-        sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
+    except (OperatorError, OSError) as wrong:  # a file that is not there, or may not be written, is the operator's
+        typer.echo(f"beforehand: {wrong}", err=True)
+        sys.exit(1)
 
 
 def _say_problems(problems: list[Problem]) -> None:
@@ -56,7 +57,7 @@ def _say_problems(problems: list[Problem]) -> None:
         typer.echo(str(problem), err=True)
     errors = sum(problem.severity == "error" for problem in problems)
     if errors:
-        typer.echo(f"{errors} error{'s' if errors > 1 else ''}; nothing was changed", err=True)
+        typer.echo(f"{errors} error{'s' if errors > 1 else ''}", err=True)
 
 
 @app.command()
@@ -73,10 +74,10 @@ def demo(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The folder to make the project in.")] = Path()) -> None:
     """Begin a project: a configuration to change, with a simulated week to try it on."""
-    made = starting.init(folder)
-    for path in made:
+    for path in starting.init(folder):
         typer.echo(f"made {path}")
-    typer.echo(f"next: cd {folder} && beforehand check && beforehand backtest")
+    there = "" if folder == Path() else f"cd {folder} && "
+    typer.echo(f"next: {there}beforehand check && beforehand backtest")
 
 
 @app.command()
@@ -86,23 +87,28 @@ def check(
     sample: Annotated[int, typer.Option(help="Also show so many rows of each stream beside what they become.")] = 0,
 ) -> None:
     """Say everything that is wrong with the configuration, with file, line, column and a hint."""
-    folder = config if config.exists() or config != CONFIG else starting.catalog()
+    is_shipped = config == CONFIG and not config.exists()
+    folder = starting.catalog() if is_shipped else config
     configuration, problems = wiring.check_configuration(folder)
     _say_problems(problems)
     if configuration is None:
         raise typer.Exit(1)
-    typer.echo(f"{folder}: {len(configuration.detectors)} detectors, {len(configuration.plays)} plays, all sound")
+    name = "no config folder here; the catalog that comes with beforehand" if is_shipped else str(folder)
+    typer.echo(f"{name}: {len(configuration.detectors)} detectors, {len(configuration.plays)} plays, all sound")
     if sample:
-        _show_samples(configuration, data, sample)
+        for stream in configuration.project.streams:
+            typer.echo(f"\n{stream.name}:\n{_sample(configuration, stream, data, sample)}")
 
 
-def _show_samples(configuration: Configuration, data: Path, count: int) -> None:
-    longest = configuration.project.bounds.event_bytes
-    for stream in configuration.project.streams:
-        typer.echo(f"\n{stream.name}:")
-        for file in files_of(stream, data)[:1]:
-            rows = list(islice(rows_of(file, 0, file.key, longest), count))
-            typer.echo(preview_text(preview(configuration.project, stream, rows)))
+def _sample(configuration: Configuration, stream: StreamSpec, data: Path, count: int) -> str:
+    """The first rows of a stream beside the events they become."""
+    if stream.source == STDIN:
+        return "  reads standard input"
+    files = files_of(stream, data)
+    if not files:
+        return f"  no file {stream.source} in {data}"
+    rows = islice(rows_of(files[0], 0, files[0].key, configuration.project.bounds.event_bytes), count)
+    return preview_text(preview(configuration.project, stream, rows))
 
 
 @app.command("test")
@@ -168,6 +174,7 @@ def run(
 ) -> None:
     """Read events, decide and act, in this one process, remembering everything in the state folder."""
     logs.set_up(log_format)
+    configuration = wiring.load_configuration(config)
     options = local.RunOptions(
         config=config,
         data=data,
@@ -180,7 +187,9 @@ def run(
         metrics_port=metrics_port,
         ledger_epoch_ms=_time(ledger_epoch),
     )
-    local.run(wiring.load_configuration(config), options)
+    summary = Summary()
+    shell = local.run(configuration, options, summary.watch)
+    summary.tell(shell.metrics, state, log_format)
 
 
 @app.command()

@@ -20,6 +20,19 @@ from engine.shells.sources import read_all, without_files
 from engine.shells.times import iso, moment
 
 SHOWN = 8
+# Counts that say no more than other lines of the report do: events, and the dead letters by their reason.
+SAID_ELSEWHERE = ("accepted", "dead_letter", "late")
+# What a count means, for a person.
+SPOKEN = {
+    "duplicate": "repeats, taken once",
+    "weak_id": "without an id, so that repeats cannot be recognised",
+    "unwatched": "of types that no detector watches",
+    "unaddressed": "without an entity that is watched",
+    "unlisted_event": "of types that the stream does not list",
+    "unknown_field": "rows with fields that the map does not name",
+    "not_present": "rows without any of the events",
+    "seen_ids_evicted": "ids forgotten early, as there were too many",
+}
 
 
 class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +120,7 @@ class Backtest:
             ended=iso(self._chain.now),
             weeks=round(weeks, 2),
             events=events,
-            noted={name: n for name, n in sorted(self._noted.items()) if not name.endswith(" accepted")},
+            noted={name: n for name, n in sorted(self._noted.items()) if name.split()[-1] not in SAID_ELSEWHERE},
             dead_letters=dict(sorted(self._letters.items())),
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
@@ -153,7 +166,7 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     lines += [f"  {count:>9,} events from {stream}" for stream, count in report.events.items() if count]
     lines += [f"  {name}: no file found" for name in report.streams_without_files]
     lines += [f"  {count:>9,} set aside: {name}" for name, count in report.dead_letters.items()]
-    lines += [f"  {count:>9,} noted: {name}" for name, count in report.noted.items()]
+    lines += [f"  {count:>9,} {_spoken(name)}" for name, count in report.noted.items()]
     for detector in report.detectors:
         lines += ["", *_detector_lines(detector, names)]
     lines += ["", "Nothing was sent. What would have been done:"]
@@ -161,12 +174,22 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     return "\n".join(lines)
 
 
+def _spoken(noted: str) -> str:
+    stream, _, what = noted.rpartition(" ")
+    return f"from {stream} {SPOKEN.get(what, what)}"
+
+
 def _detector_lines(report: DetectorReport, names: int) -> Iterable[str]:
     mode = "" if report.mode == "live" else f" [{report.mode}]"
-    yield f"{report.detector}{mode}: fired {report.fired} times for {report.entities}, {report.per_week:g} a week"
+    if not report.fired:
+        yield f"{report.detector}{mode}: never fired"
+        return
+    times = "once" if report.fired == 1 else f"{report.fired:,} times for {report.entities:,}"
+    still = f", {report.open_at_end:,} still open at the end" if report.open_at_end else ""
+    yield f"{report.detector}{mode}: fired {times} ({report.per_week:g} a week){still}"
     if report.dropped:
         yield "  held back: " + ", ".join(f"{count} at {gate}" for gate, count in report.dropped.items())
     for at, key, why in report.named[:names]:
-        yield f"  {moment(at)}  {key}  {why}"
+        yield f"  {moment(at)}  {key}  {why}".rstrip()
     if report.fired > names:
-        yield f"  ... and {report.fired - min(names, len(report.named))} more"
+        yield f"  ... and {report.fired - min(names, len(report.named)):,} more"

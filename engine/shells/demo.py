@@ -151,7 +151,7 @@ def _where_to_look(folder: Path, console: Console) -> None:
     first = next(iter(store.decisions()), None)
     console.print("\nWhere to look:", highlight=False)
     lines = [
-        (f"{folder}/config", "the detectors and plays behind this; change a number and run it again"),
+        (f"{folder}/config", "the detectors and plays behind this; change a number, then do the backtest below"),
         (f"{folder}/state/{ACTIONS}", "every message, as a receiver would get it"),
     ]
     if first:
@@ -159,6 +159,6 @@ def _where_to_look(folder: Path, console: Console) -> None:
         lines.append(
             (f"beforehand explain {first.detector} {first.key} {config} {state}", f"why, {moment(iso(first.at))}")
         )
-    lines.append((f"beforehand backtest --config {folder}/config --data {folder}/data", "the same week, nothing sent"))
+    lines.append((f"beforehand backtest --config {folder}/config --data {folder}/data", "the same again, nothing sent"))
     for what, why in lines:
         console.print(f"  {what}\n      {why}", highlight=False, soft_wrap=True)

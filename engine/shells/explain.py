@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from engine.core.episodes import FIRING, PENDING
@@ -13,6 +14,8 @@ from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
 
+# How a sequence is named in its reading: `a then b`, or `3x a` where it has one step.
+_SEQUENCE = re.compile(r" then |^\d+x ")
 _LENGTHS = (("d", 24 * HOUR_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
 
@@ -28,7 +31,7 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     lines = [f"{detector}, {judge.spec.per} {key}", ""]
     if entity is not None and at is None:
         lines += _present(judge, entity, max(chain.now, entity.seen_at))
-    lines += _past(signals, decisions)
+    lines += _past(signals, decisions, at)
     return "\n".join(lines)
 
 
@@ -60,9 +63,9 @@ def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
     yield ""
 
 
-def _past(signals: Sequence[Signal], decisions: Sequence[Decision]) -> Iterator[str]:
+def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | None) -> Iterator[str]:
     if not signals:
-        yield "It has not fired yet."
+        yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
     made = {decision.signal_id: decision for decision in decisions}
     for signal in signals:
@@ -88,13 +91,24 @@ def _decided(decision: Decision) -> Iterator[str]:
 
 def told(reading: Reading) -> str:
     """`tickets is 5, at least 5: yes`."""
-    is_time = reading.measure.startswith(("silence since", "wait for")) or " then " in reading.measure
+    is_sequence = _SEQUENCE.search(reading.measure) is not None
+    is_time = is_sequence or reading.measure.startswith(("silence since", "wait for"))
     value, limit = (_shown(v, is_time=is_time) for v in (reading.value, reading.limit))
+    if is_sequence:
+        began = "has not come" if reading.value is None else f"began {value} ago"
+        return f"{reading.measure}: {began}, {_compared(reading)} {limit}: {_verdict(reading)}"
     if not reading.comparator:
         return f"{reading.measure} is {value}"
     row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row else ""
-    verdict = "yes" if reading.met else "no"
-    return f"{reading.measure} is {value}, {reading.comparator.replace('_', ' ')} {limit}{row}: {verdict}"
+    return f"{reading.measure} is {value}, {_compared(reading)} {limit}{row}: {_verdict(reading)}"
+
+
+def _compared(reading: Reading) -> str:
+    return reading.comparator.replace("_", " ")
+
+
+def _verdict(reading: Reading) -> str:
+    return "yes" if reading.met else "no"
 
 
 def _shown(value: object, *, is_time: bool) -> str:

@@ -59,7 +59,9 @@ def _shown(line: PreviewLine) -> Iterator[str]:
     named = " ".join(f"{kind}={key}" for kind, key in event.entities.items())
     weak = " (made from its position)" if event.id_is_weak else ""
     yield _printable(f"          -> {event.event} at {at} for {named}, id {event.id}{weak}")
-    yield _printable(f"             {orjson.dumps(event.attributes).decode()[:_RAW_SHOWN]}")
+    attributes = orjson.dumps(event.attributes).decode()[:_RAW_SHOWN]
+    if attributes != line.raw[:_RAW_SHOWN]:  # the whole row, as it stands one line above
+        yield _printable(f"             {attributes}")
 
 
 def _printable(text: str) -> str:

@@ -24,8 +24,9 @@ def catalog() -> Path:
 def init(folder: Path) -> list[Path]:
     """Write a project into a folder that has none yet. Returns what was made. Raises OperatorError."""
     config, data = folder / "config", folder / "data"
-    if config.exists():
-        raise OperatorError(f"{config} exists already; nothing was changed")
+    for path in (config, data):
+        if path.exists():
+            raise OperatorError(f"{path} exists already; nothing was changed. Name a new folder: beforehand init NAME")
     shutil.copytree(catalog(), config)
     write(simulate(SEED), data)
     return [config, data]

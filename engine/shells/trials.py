@@ -11,7 +11,7 @@ import orjson
 from engine.core.chain import Chain
 from engine.core.plan import compile_plan
 from engine.core.route import Router, Row, Watched
-from engine.model import DAY_MS, DeadLetter, Decision, Json, Outcome, Signal, Tick
+from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
 from engine.spec.types import (
     Configuration,
@@ -52,9 +52,10 @@ class _Run:
         self, configuration: Configuration, plugins: Plugins, detector: DetectorSpec, test: DetectorTest
     ) -> None:
         self._test = test
-        alone = msgspec.structs.replace(
-            configuration, detectors=(detector,), project=_stage(configuration.project, detector, test)
-        )
+        # A detector that is tried out in shadow still has to do what its tests say.
+        live = msgspec.structs.replace(detector, mode=Mode.LIVE)
+        project = _stage(configuration.project, detector, test)
+        alone = msgspec.structs.replace(configuration, detectors=(live,), project=project)
         plan = compile_plan(alone, plugins)
         self._chain = Chain(plan)
         self._router = Router(alone.project, Watched(plan.all_events, plan.by_event))
@@ -197,7 +198,16 @@ def _problems(
         yield f"expected it to have resolved for {expected.resolved}"
     if expected.fired_in_total >= 0 and len(fired) != expected.fired_in_total:
         yield f"expected {expected.fired_in_total} signals in total"
+    missing = [name for name in expected.because if name not in _story(expected, fired)]
+    if missing:
+        yield f"expected {', '.join(missing)} to be among the reasons"
     yield from _unmade(expected, decisions)
+
+
+def _story(expected: TestExpect, fired: Iterable[Signal]) -> set[str]:
+    """What was met when the signals concerned opened."""
+    concerned = [signal for signal in fired if not expected.fired or signal.key == expected.fired]
+    return {reading.measure for signal in concerned for reading in signal.readings if reading.met}
 
 
 def _unmade(expected: TestExpect, decisions: Iterable[Decision]) -> Iterator[str]:
