@@ -7,59 +7,63 @@ from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
 from engine.core.gates import UnitState
 from engine.core.plan import Plan
-from engine.core.state import Carried, Entity, Stalls, decode, encode, restore
+from engine.core.state import Carried, Entity, Layout, Stalls, decode, encode, restore
 from engine.ports import NEVER
 
 
-class Record:
-    """What lies on the disk: entities and units as bytes, and how their records are laid out."""
+class Disk:
+    """Entities and units as bytes. `save` writes what changed in a chain; `open` gives one that knows no more."""
 
-    def __init__(self, chain: Chain) -> None:
-        plan = chain.plan
-        self.layouts = {kind: each.wanted.layout for kind, each in plan.kinds.items()}
-        self.entities = {
-            (kind, key): encode(entity, self.layouts[kind], plan.detectors)
-            for kind, known in chain.entities.by_kind.items()
-            for key, entity in known.items()
-        }
-        self.units = {name: encode_unit(unit) for name, unit in chain.units.known.items()}
-        self.waiting = {name for name, unit in chain.units.known.items() if unit.waiting}
+    def __init__(self) -> None:
+        self.layouts: dict[str, Layout] = {}
+        self.entities: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.units: dict[str, tuple[bool, bytes]] = {}
+        self.by_event: dict[str, list[tuple[int, int]]] = {}
+        self.now = 0
+
+    def save(self, chain: Chain) -> None:
+        for entity in chain.entities.touched:
+            layout = chain.plan.kinds[entity.kind].wanted.layout
+            self.layouts[layout.name] = layout
+            record = encode(entity, layout, chain.plan.detectors)
+            self.entities[entity.kind, entity.key] = (entity.wake, record)
+        for name, unit in chain.units.touched.items():
+            self.units[name] = (bool(unit.waiting), encode_unit(unit))
+        chain.entities.saved()
+        chain.units.saved()
         self.by_event = {event: list(spans) for event, spans in chain.stalls.by_event.items()}
         self.now = chain.now
 
-    def alarms(self, plan: Plan) -> list[tuple[int, str, str]]:
-        found = ((self.entity(kind, key, plan, Stalls()), kind, key) for kind, key in self.entities)
-        return [(entity.wake, kind, key) for entity, kind, key in found if entity and entity.wake < NEVER]
+    def open(self, plan: Plan) -> Chain:
+        stalls = Stalls()
+        stalls.by_event = self.by_event
+        entities = Entities(lambda kind, key: self._entity(kind, key, plan, stalls))
+        entities.set_alarms([(wake, *place) for place, (wake, _record) in self.entities.items() if wake < NEVER])
+        for kind, _key in self.entities:
+            entities.stored[kind] = entities.stored.get(kind, 0) + 1
+        waiting = {name for name, (is_waiting, _record) in self.units.items() if is_waiting}
+        chain = Chain(plan, entities, Units(self._unit, waiting), stalls)
+        chain.now = self.now
+        return chain
 
-    def entity(self, kind: str, key: str, plan: Plan, stalls: Stalls) -> Entity | None:
-        record = self.entities.get((kind, key))
-        if record is None or kind not in plan.kinds:
+    def open_changed(self, plan: Plan) -> Chain:
+        """Under another plan: every entity meets it once."""
+        chain = self.open(plan)
+        for kind, key in self.entities:
+            entity = chain.entities.get(kind, key)
+            if entity is not None:
+                chain.detect.adopt(entity, self.now)
+        return chain
+
+    def _entity(self, kind: str, key: str, plan: Plan, stalls: Stalls) -> Entity | None:
+        if (kind, key) not in self.entities or kind not in plan.kinds:
             return None
-        kind_plan = plan.kinds[kind]
-        into = Carried(kind_plan.wanted, stalls, self.now)
-        entity = restore(kind, key, decode(record), self.layouts[kind], into)
+        wanted, judges = plan.kinds[kind].wanted, plan.kinds[kind].judges
+        stored = decode(self.entities[kind, key][1])
+        entity = restore(kind, key, stored, self.layouts[stored.layout], Carried(wanted, stalls, self.now))
         dues = (entity.dues or {}).items()
-        entity.wake = min((due + kind_plan.judges[index].lateness_ms for index, due in dues), default=NEVER)
+        entity.wake = min((due + judges[index].lateness_ms for index, due in dues), default=NEVER)
         return entity
 
-    def unit(self, name: str) -> UnitState | None:
-        record = self.units.get(name)
-        return None if record is None else decode_unit(record)
-
-
-def restarted(chain: Chain, plan: Plan | None = None) -> Chain:
-    """A chain that knows only what was written of this one; under a changed plan, carried over to it."""
-    record, wanted, stalls = Record(chain), plan or chain.plan, Stalls()
-    stalls.by_event = record.by_event
-    entities = Entities(lambda kind, key: record.entity(kind, key, wanted, stalls))
-    entities.set_alarms(record.alarms(wanted))
-    for kind, _key in record.entities:
-        entities.stored[kind] = entities.stored.get(kind, 0) + 1
-    fresh = Chain(wanted, entities, Units(record.unit, record.waiting), stalls)
-    fresh.now = record.now
-    if plan is not None:
-        for kind, key in record.entities:
-            entity = entities.get(kind, key)
-            if entity is not None:
-                fresh.detect.adopt(entity, record.now)
-    return fresh
+    def _unit(self, name: str) -> UnitState | None:
+        return decode_unit(self.units[name][1]) if name in self.units else None

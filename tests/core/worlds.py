@@ -32,7 +32,7 @@ from engine.spec.types import (
     Retention,
     StreamSpec,
 )
-from tests.core.restarts import restarted
+from tests.core.restarts import Disk
 
 KINDS: dict[str, Any] = dict(detectors.load())
 MONDAY = 1_767_571_200_000  # 2026-01-05 00:00 UTC
@@ -122,6 +122,7 @@ class World:
 
     def __init__(self, *specs: DetectorSpec, start: int = MONDAY, **project: Any) -> None:
         self._project = project
+        self._disk = Disk()
         self.plan = planned(specs, **project)
         self.chain = Chain(self.plan)
         self.start = start
@@ -167,9 +168,10 @@ class World:
     def restart(self, *specs: DetectorSpec) -> None:
         """Write everything down, and go on from that, under other detectors if they are given."""
         self._collect()
+        self._disk.save(self.chain)
         if specs:
             self.plan = planned(specs, **self._project)
-        self.chain = restarted(self.chain, self.plan if specs else None)
+        self.chain = self._disk.open_changed(self.plan) if specs else self._disk.open(self.plan)
 
     def _collect(self) -> None:
         effects = self.chain.drain()

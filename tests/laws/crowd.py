@@ -1,0 +1,235 @@
+"""Detectors of every kind over a crowd of customers, and the ways in which the same records can be carried through.
+
+Each way gives a decision log, sorted by (at, id), one JSON line each. The law is that the logs are the same bytes.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import orjson
+
+from engine.core.chain import UNIT, Chain
+from engine.core.effects import Effects
+from engine.core.plan import Plan
+from engine.core.route import FILES, Router, Row, Watched
+from engine.model import DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
+from engine.spec.types import AllOf, AnyOf, AttributeTest, DetectorSpec, Firing, StreamSpec
+from tests.core.restarts import Disk
+from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, step, watch
+
+NAMES = ("login", "ticket.opened", "paid", "step", "declined", "contacted", "charged", "heard")
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
+DAY_S = 86_400
+
+
+def detectors_of_every_kind() -> tuple[DetectorSpec, ...]:
+    tickets = watch("tickets", "count", "ticket.opened", over="6h", where={"priority": ["high", "urgent"]})
+    every_ticket = watch("all", "count", "ticket.opened", over="6h")
+    logins = watch("logins", "count", "login", every="1d")
+    spent = watch("spent", "sum", "paid", field="amount", over="12h")
+    mean = watch("mean", "average", "paid", field="amount", over="12h")
+    late = watch("late", "share", "heard", where={"status": "late"}, over="4h")
+    topics = watch("topics", "distinct", "ticket.opened", field="topic", over="1d")
+    last = watch("last", "latest", "heard", field="status", every="6h")
+    rate = watch("rate", "rate", "login", over="1h", unit="10m")
+    tested = (
+        step("declined", at_least=2, strict=True),
+        step("contacted", negated=True),
+        step("charged", where=is_("big", [True]) and (is_("status", ["late", "ok"]),)),
+    )
+    live = AttributeTest("account", is_("stage", "live"))
+    return (
+        detector("surge", "account", compare("tickets", "at_least", 3), tickets, every_ticket, cooldown="12h",
+                 resolve_when=compare("tickets", "below", 1), severity=Severity.URGENT, why="{{ tickets }} of {{ all }}"),
+        detector("quiet", "account", compare("logins", "below", 2, in_a_row=2), logins, only_if=(live,)),
+        detector("few", "customer", compare("rate", "below", 0.1), rate, unless=(Firing("surge"),)),
+        detector("silent", "customer", kept("absent", event="login", within="7h"), keep_firing_for="20m"),
+        detector("idle", "session", kept("expect", after="step", event=("step", "paid"), within="15m")),
+        detector("testing", "customer", kept("sequence", steps=tested, within="2h"), cooldown="3h"),
+        detector("spender", "customer", AllOf((compare("spent", "above", 20), compare("mean", "at_least", 5))),
+                 spent, mean, for_="30m"),
+        detector("bumpy", "account", AnyOf((compare("late", "above", 0.5), compare("topics", "at_least", 3))),
+                 late, topics, for_="10m", keep_firing_for="1h", cooldown="1d"),
+        detector("lost", "account", compare("last", "is", "lost"), last, mode=Mode.SHADOW),
+        detector("both", "customer", AllOf((kept("absent", event="paid", within="5h"), compare("spent", "at_most", 3))),
+                 spent, unless=(Firing("silent"),)),
+    )  # fmt: skip
+
+
+def plan_of_every_kind(lateness: str = "0s", wait: str = "0s") -> Plan:
+    streams = (
+        StreamSpec(name="usage", lateness_ms=ms(lateness)),
+        StreamSpec(name="crm", family="profile", describes="account", lateness_ms=ms(lateness)),
+        StreamSpec(name="people", family="profile", describes="customer", lateness_ms=ms(lateness)),
+    )
+    return planned(detectors_of_every_kind(), streams=streams, wait_ms=ms(wait))
+
+
+# ---- what happens
+
+
+def rows_of(seed: int, how_many: int = 250, disorder_s: int = 0) -> list[Row]:
+    """Two days in a crowd; some rows come twice, and with `disorder_s` some come late."""
+    chance = random.Random(seed)
+    moments = sorted(chance.randrange(2 * DAY_S) for _ in range(how_many))
+    moments.sort(key=lambda at: at + chance.randrange(disorder_s + 1))
+    rows = [_row(chance, number, MONDAY + at * 1_000) for number, at in enumerate(moments)]
+    return [row for row in rows for _ in range(chance.choice((1, 1, 1, 1, 2)))]
+
+
+def _row(chance: random.Random, number: int, at: int) -> Row:
+    customer = chance.randrange(6)
+    fields = {"id": f"e{number}", "at": at, "customer": f"c{customer}", "account": f"a{customer % 3}"}
+    stream = chance.choices(("usage", "crm", "people"), (30, 1, 1))[0]
+    if stream == "usage":
+        fields |= {"event": chance.choice(NAMES), "session": f"s{chance.randrange(9)}", "amount": chance.randrange(30)}
+        fields |= {"priority": chance.choice(("low", "high", "urgent")), "topic": chance.choice("abcd")}
+        fields |= {"status": chance.choice(("ok", "late", "lost"))}
+        if chance.random() < 0.2:
+            del fields["account"]
+    else:
+        fields |= {"event": "profile", "stage": chance.choice(("live", "new")), "time_zone": chance.choice(ZONES)}
+    return Row(stream, "rows.jsonl", number, orjson.dumps(fields), clock=FILES)
+
+
+def records_of(plan: Plan, rows: Sequence[Row]) -> list[Record]:
+    """The records as route writes them, once and for all ways of carrying them on."""
+    router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    records: list[Record] = []
+    for row in rows:
+        outcomes = router.route(row)
+        assert not any(isinstance(outcome, DeadLetter) for outcome in outcomes), outcomes
+        records += [outcome for outcome in outcomes if not isinstance(outcome, DeadLetter)]
+        records += router.ticks()
+    return records + list(router.end(MONDAY + 4 * DAY_S * 1_000))
+
+
+# ---- ways of carrying them
+
+
+def log_of(decisions: Sequence[Decision]) -> bytes:
+    ordered = sorted(decisions, key=lambda decision: (decision.at, decision.id))
+    return b"\n".join(msgspec.json.encode(decision) for decision in ordered)
+
+
+def straight(plan: Plan, records: Sequence[Record]) -> bytes:
+    return in_batches(plan, records, len(records))
+
+
+def in_batches(plan: Plan, records: Sequence[Record], size: int) -> bytes:
+    chain, decisions = Chain(plan), []
+    for at in range(0, len(records), size):
+        chain.take_all(records[at : at + size])
+        decisions += chain.drain().decisions
+    return log_of(decisions)
+
+
+def with_restarts(plan: Plan, records: Sequence[Record], at: set[int]) -> bytes:
+    """Written down and read again before each of those records."""
+    chain, disk, decisions = Chain(plan), Disk(), []
+    for number, record in enumerate(records):
+        if number in at:
+            decisions += chain.drain().decisions
+            disk.save(chain)
+            chain = disk.open(plan)
+        chain.take(record)
+    return log_of(decisions + chain.drain().decisions)
+
+
+class Partitions:
+    """Detect split by entity and decide split by unit; both hear every tick, and signals cross over at ticks."""
+
+    def __init__(self, plan: Plan, how_many: int) -> None:
+        self.chains = [Chain(plan) for _ in range(how_many)]
+        self.decisions: list[Decision] = []
+
+    def of(self, key: str) -> Chain:
+        return self.chains[zlib.crc32(key.encode()) % len(self.chains)]
+
+    def take(self, record: Record) -> None:
+        if isinstance(record, Routed):
+            self.of(record.key if record.entity == UNIT else f"{record.entity}:{record.key}").take(record)
+        elif isinstance(record, Tick):
+            self._pass_time(record.at)
+        else:
+            for chain in self.chains:
+                chain.take(record)
+
+    def _pass_time(self, until: int) -> None:
+        """All stop wherever one of them has something due, which in a cluster is what frequent ticks come to."""
+        self._hand_over()
+        while (wake := min(chain.entities.next_wake() for chain in self.chains)) < until:
+            self._look(wake)
+        self._look(until)
+
+    def _look(self, at: int) -> None:
+        for chain in self.chains:
+            chain.decide.on_tick(at - 1)
+            chain.detect.on_tick(at)
+        self._hand_over()
+        for chain in self.chains:
+            chain.decide.on_tick(at)
+
+    def _hand_over(self) -> None:
+        for chain in self.chains:
+            effects: Effects = chain.effects.take()
+            self.decisions += effects.decisions
+            for signal in effects.signals:
+                self.of(signal.unit).decide.on_signal(signal)
+
+
+def over_partitions(plan: Plan, records: Sequence[Record], how_many: int) -> bytes:
+    partitions = Partitions(plan, how_many)
+    for record in records:
+        partitions.take(record)
+    partitions._hand_over()
+    return log_of(partitions.decisions)
+
+
+# ---- other ticks for the same events
+
+
+def with_ticks_before_each_event(records: Sequence[Record]) -> Iterator[Record]:
+    last = 0
+    for record in _events(records):
+        if record.event.at > last:
+            yield Tick(record.event.at - 1)
+        yield record
+        last = record.event.at
+    yield Tick(_end(records))
+
+
+def with_ticks_every(records: Sequence[Record], step_ms: int) -> Iterator[Record]:
+    now = MONDAY
+    for record in _events(records):
+        while now + step_ms < record.event.at:
+            now += step_ms
+            yield Tick(now)
+        if record.event.at - 1 > now:
+            yield Tick(record.event.at - 1)
+        yield record
+        now = max(now, record.event.at - record.event.at % step_ms)
+    while now < _end(records):
+        now += step_ms
+        yield Tick(now)
+
+
+def _events(records: Sequence[Record]) -> Iterator[Routed]:
+    return (record for record in records if isinstance(record, Routed))
+
+
+def _end(records: Sequence[Record]) -> int:
+    return max(record.at for record in records if isinstance(record, Tick))
+
+
+Way = Callable[[Plan, Sequence[Record]], bytes]
+
+
+if __name__ == "__main__":
+    # Run under several values of PYTHONHASHSEED, whose logs must be the same.
+    the_plan = plan_of_every_kind(lateness="5s")
+    print(zlib.crc32(straight(the_plan, records_of(the_plan, rows_of(7, disorder_s=3)))))
