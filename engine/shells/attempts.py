@@ -15,12 +15,10 @@ DEATHS_MOST = 3
 
 
 class Attempt(msgspec.Struct):
-    """`batch` names where a batch begins; `row` is the one within it that was being taken alone, -1 = all of them."""
+    """`batch` names where a batch begins; `rows` counts the deaths on rows of it, by their number in the batch."""
 
     batch: str = ""
-    deaths: int = 0
-    row: int = -1
-    row_deaths: int = 0
+    rows: dict[int, int] = {}
 
 
 class Attempts:
@@ -41,20 +39,17 @@ class Attempts:
         again = self._before.batch == batch
         if not again:
             self._before = Attempt(batch)
-        self._write(msgspec.structs.replace(self._before, deaths=self._before.deaths + 1))
+        self._write(self._before)
         return again
 
     def is_deadly(self, row: int) -> bool:
         """Has the process died on this row of the batch too often?"""
-        return self._before.row == row and self._before.row_deaths >= DEATHS_MOST
+        return self._before.rows.get(row, 0) >= DEATHS_MOST
 
     def at_row(self, row: int) -> None:
-        """This row of the batch is about to be taken by itself."""
-        died_here = self._before.row == row
-        deaths = self._before.row_deaths + 1 if died_here else 1
-        if self._before.row_deaths and not died_here and self._before.row > row:
-            return  # on the way to the row that is under suspicion: keep what is known of it
-        self._write(Attempt(self._before.batch, self._before.deaths + 1, row, deaths))
+        """This row of the batch is about to be taken by itself. It counts as a death unless a later call follows."""
+        rows = self._before.rows
+        self._write(Attempt(self._before.batch, {**rows, row: rows.get(row, 0) + 1}))
 
     def clear(self) -> None:
         """The process stops of its own will."""

@@ -193,7 +193,9 @@ class Dispatcher:
         now, attempts_max = self._clock(), self._bounds.send_attempts
         if known is None:
             return in_doubt(row, why, lane.sink, now, attempts_max)
-        certain = msgspec.structs.replace(row, doubtful_at=0, possible_duplicate=False)
+        # An answer of "it did" does not say how often, so a second release after a doubt stays flagged.
+        flagged = row.possible_duplicate and isinstance(known, Delivered)
+        certain = msgspec.structs.replace(row, doubtful_at=0, possible_duplicate=flagged)
         return settled(certain, known, lane.sink, now, attempts_max)
 
     # ---- writing down
