@@ -158,9 +158,7 @@ def _moments(given: TestGiven, start: int) -> Iterator[tuple[int, str, int]]:
         yield from _daily(given, begins)
         return
     for number in range(given.times):
-        for place, event in enumerate(given.events):
-            step = number * len(given.events) + place if len(given.events) > 1 else number
-            yield begins + step * given.every_ms, event, number + 1
+        yield begins + number * given.every_ms, given.events[number % len(given.events)], number + 1
 
 
 def _daily(given: TestGiven, begins: int) -> Iterator[tuple[int, str, int]]:
@@ -170,8 +168,9 @@ def _daily(given: TestGiven, begins: int) -> Iterator[tuple[int, str, int]]:
         weekend = datetime.fromtimestamp(midnight / 1000, UTC).weekday() >= 5
         if given.days == "all" or (given.days == "weekend") == weekend:
             for part in range(given.per_day):
+                event = given.events[number % len(given.events)]
                 number += 1
-                yield midnight + part * (DAY_MS // given.per_day), given.events[0], number
+                yield midnight + part * (DAY_MS // given.per_day), event, number
 
 
 # ---- expectations

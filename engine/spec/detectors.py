@@ -17,6 +17,7 @@ from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
 from engine.spec.tests import read_tests
+from engine.spec.text import TextError, compile_text
 from engine.spec.types import AllOf, ConditionSpec, DetectorSpec, MeasureSpec
 from engine.spec.values import Span
 from engine.spec.watch import Measure, read_watch
@@ -83,7 +84,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     if when is None:
         return found
     if all(measure.spec for measure in measures.values()):
-        _warn_unused(measures, _used(when, resolve), world)
+        _warn_unused(measures, _used(when, resolve).measures | _told(document.why), world)
     if world.report.errors > before:
         return found
     _warn_untested(node, document, world)
@@ -137,12 +138,20 @@ def _events(watch: tuple[MeasureSpec, ...], used: Used) -> tuple[str, ...]:
     return tuple(sorted({event for each in (*options, *used.options) for event in event_types(each)}))
 
 
-def _warn_unused(measures: Mapping[str, Measure], used: Used, world: World) -> None:
+def _told(why: str) -> frozenset[str]:
+    """The names that the sentence mentions."""
+    try:
+        return frozenset(use.root for use in compile_text(why).uses)
+    except TextError:
+        return frozenset()
+
+
+def _warn_unused(measures: Mapping[str, Measure], used: frozenset[str], world: World) -> None:
     formulas = [measure.spec.options for measure in measures.values() if measure.spec]
     read_by = {name for formula in formulas if isinstance(formula, Formula) for name in formula.names}
     for name, measure in measures.items():
-        if name not in used.measures and name not in read_by:
-            hint = f"nothing compares '{name}' - use it in 'when', or remove it"
+        if name not in used and name not in read_by:
+            hint = f"nothing reads '{name}' - use it in 'when' or 'why', or remove it"
             world.report.warning(measure.key, "unused-measure", hint)
 
 
