@@ -17,6 +17,7 @@ from engine.model import Event, Scalar
 MICRO = 1_000_000
 # Floats beyond this are left out: multiplied, they would no longer be finite.
 LARGEST = 1e300
+LARGEST_WHOLE = 2**53
 # A distinct count remembers at most this many values per stretch; more are counted as this many.
 DISTINCT_MOST = 4_096
 
@@ -42,9 +43,9 @@ def micro(value: object) -> int | None:
 
 
 def from_micro(total: int) -> int | float:
-    """Back from millionths: an int where it is whole."""
+    """Back from millionths: an int where it is whole, and not so large that others could not read it."""
     whole, rest = divmod(total, MICRO)
-    return total / MICRO if rest else whole
+    return total / MICRO if rest or abs(whole) > LARGEST_WHOLE else whole
 
 
 class Best:

@@ -165,8 +165,15 @@ class Stored(msgspec.Struct, array_like=True):
     begun: dict[str, int]
 
 
+_LARGE = 1  # the msgpack extension in which a whole number beyond 64 bits is written
+
+
+def _large(_code: int, digits: memoryview) -> int:
+    return int(bytes(digits))
+
+
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Stored)
+_DECODER = msgspec.msgpack.Decoder(Stored, ext_hook=_large)
 
 
 def _pack(ids: SeenIds | None) -> tuple[bytes, bytes]:
@@ -201,8 +208,22 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.related,
         {layout.trackers[at][0]: since for at, since in (entity.begun or {}).items()},
     )
-    body = _ENCODER.encode(stored)
+    try:
+        body = _ENCODER.encode(stored)
+    except OverflowError:
+        body = _ENCODER.encode(msgspec.structs.replace(stored, slots=_with_large(stored.slots)))
     return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def _with_large(kept: Any) -> Any:
+    """The same, with numbers that msgpack cannot hold written as their digits. Exact sums can become that large."""
+    if isinstance(kept, list):
+        return [_with_large(part) for part in kept]
+    if isinstance(kept, dict):
+        return {name: _with_large(part) for name, part in kept.items()}
+    if isinstance(kept, int) and not -(1 << 63) <= kept < 1 << 64:
+        return msgspec.msgpack.Ext(_LARGE, str(kept).encode())
+    return kept
 
 
 def decode(record: bytes) -> Stored:

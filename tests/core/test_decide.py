@@ -133,3 +133,11 @@ def test_signals_of_one_moment_are_decided_in_the_same_order_whoever_came_first(
         world.wait_until("1s")
         orders.append([decision.id for decision in world.done.decisions])
     assert orders[0] == orders[1]
+
+
+def test_units_are_decided_in_the_order_of_their_names() -> None:
+    world = World(busy())
+    for customer in ("fay", "ada", "eve", "bob", "dan", "cyd", "gus", "hal"):
+        world.hears("ticket.opened", "0s", customer=customer)
+    world.wait_until("1s")
+    assert [decision.key for decision in world.done.decisions] == sorted(d.key for d in world.done.decisions)

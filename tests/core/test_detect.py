@@ -382,3 +382,25 @@ def test_a_detector_switched_on_later_starts_then() -> None:
     assert world.said() == []
     world.wait_until("6h")
     assert world.fired() == [("ada", "6h")]
+
+
+def test_a_measure_added_to_a_window_keeps_its_history() -> None:
+    """Both read one window, so the slot gets another column, and what was counted stays."""
+    mean = watch("mean", "average", "ticket.opened", field="score", over="1h", panes=60)
+    sour = detector("sour", "customer", compare("mean", "below", 3), mean)
+    world = World(busy())
+    world.events("ticket.opened", "0s", times=2, every="1m", customer="ada", score=1)
+    world.restart(sour, busy())
+    world.event("ticket.opened", "2m", customer="ada", score=2)
+    assert sorted(signal.detector for signal in world.done.signals) == ["busy", "sour"]
+    assert world.signal().readings[0].value in (2, 3)
+
+
+def test_sums_beyond_64_bits_can_be_written() -> None:
+    spent = watch("spent", "sum", "paid", field="amount", over="1h")
+    world = World(detector("rich", "customer", compare("spent", "above", 5e15), spent))
+    for number in range(3):
+        world.event("paid", f"{number}m", customer="ada", amount=2_000_000_000_000_000)
+        world.restart()
+    assert world.fired() == [("ada", "2m")]
+    assert world.signal().readings[0].value == 6_000_000_000_000_000

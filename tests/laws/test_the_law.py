@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.core.chain import Chain
 from engine.core.plan import Plan
+from engine.core.state import Entity
 from engine.model import Record
+from tests.core.restarts import Disk
 from tests.laws import crowd
 
 ROOT = Path(__file__).parents[2]
@@ -79,8 +82,24 @@ def test_how_often_time_is_told_makes_no_difference_to_events_in_order(seed: int
     plan = crowd.plan_of_every_kind(lateness=lateness, wait=wait)
     records = crowd.records_of(plan, crowd.rows_of(seed, how_many=150))
     seldom = list(crowd.with_ticks_before_each_event(records))
-    often = list(crowd.with_ticks_every(records, 60_000))
+    often = list(crowd.with_ticks_every(records, 300_000))
     assert crowd.straight(plan, often) == crowd.straight(plan, seldom)
+
+
+@A_FEW
+@given(seed=seeds, until=st.floats(0, 1))
+def test_what_is_written_is_what_was_known(seed: int, until: float) -> None:
+    plan, records = happenings(seed)
+    chain, disk = Chain(plan), Disk()
+    chain.take_all(records[: int(len(records) * until)])
+    disk.save(chain)
+    read = disk.open(plan)
+    for kind, known in chain.entities.by_kind.items():
+        for key, entity in known.items():
+            again = read.entities.get(kind, key)
+            assert again is not None
+            for name in set(Entity.__slots__) - {"stalls", "touched"}:
+                assert (getattr(again, name) or None) == (getattr(entity, name) or None), name
 
 
 def test_the_order_of_sets_makes_no_difference() -> None:
