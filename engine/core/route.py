@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -18,7 +18,7 @@ from engine.core.decode import RAW_KEPT, Reason, Refused, json_decoder
 from engine.core.entity_ids import EntityReader, entity_reader
 from engine.core.mapping import EventReader, map_reader, mapped_getters, shape_reader
 from engine.core.progress import FILES, Notice, Progress, ProgressState
-from engine.model import DeadLetter, Event, Json, Routed, Tick
+from engine.model import DeadLetter, Event, Json, Record, Routed, Tick
 from engine.spec.types import EventMap, ProjectSpec, StreamSpec
 
 UNIT = "unit"
@@ -141,6 +141,19 @@ class Router:
             else:
                 self._accept(found, self._flows[row.stream], row, out)
         return out
+
+    def route_all(self, rows: Iterable[Row], letters: list[DeadLetter]) -> Iterator[Record]:
+        """The records that rows come to, each row's ticks behind it; what is refused is added to `letters`.
+
+        Rows are taken as the records are, so nothing piles up between the steps.
+        """
+        for row in rows:
+            for outcome in self.route(row):
+                if isinstance(outcome, DeadLetter):
+                    letters.append(outcome)
+                else:
+                    yield outcome
+            yield from self.ticks()
 
     def events(self, row: Row) -> list[Event | DeadLetter]:
         """The events a row holds, or why they were refused; moves no time and no position."""

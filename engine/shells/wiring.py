@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import detectors
@@ -28,6 +29,17 @@ def load_configuration(folder: Path) -> Configuration:
 def check_configuration(folder: Path) -> tuple[Configuration | None, list[Problem]]:
     """The configuration, unless it has errors, and every problem, warnings included."""
     return load_all(folder, plugins(), sinks.options_of, sinks.kinds())
+
+
+def patient_collector() -> None:
+    """Have the garbage collector look less often, and never again at what is there already.
+
+    What the engine remembers contains no cycles and lives long. Going through all of it again and again, to find
+    nothing, would cost more the more entities there are.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def plan_of(configuration: Configuration) -> Plan:
