@@ -58,33 +58,22 @@ class Detect:
         entity = known.get(routed.key)
         if entity is None or at - entity.seen_at > self._ttl_ms:
             entity = self._meet(kind, routed)
-            if entity is None:
-                return
-        if routed.position <= entity.position:
+        if entity is None or routed.position <= entity.position:
             return
         entity.position = routed.position
         if not entity.touched:
             entity.touched = True
             self._touched.append(entity)
-        if not event.id_is_weak:
-            seen = _digest(event.id.encode(), self._seeds[event.stream])
-            ids = entity.ids
-            if seen in ids or (entity.ids_before is not None and seen in entity.ids_before):
-                self._repeated(entity, routed, seen)
-                return
-            ids[seen] = event.body
-            if len(ids) >= self._generation or at - entity.ids_since > self._dedup_for_ms:
-                self._next_generation(entity, routed)
+        if not event.id_is_weak and self._is_repeat(entity, routed):
+            return
         if at > entity.wake:
             self._run_timers(kind, entity, at - 1)
         if at > entity.seen_at:
             entity.seen_at = at
         elif at < entity.first_seen:
             self._seen_earlier(kind, entity, at)
-        if len(event.entities) > 1:
-            self._relate(entity, routed)
-        if event.stream in self._profile:
-            self._learn(entity, routed)
+        if len(event.entities) > 1 or event.stream in self._profile:
+            self._get_to_know(entity, routed)
         self._feed(kind.by_event.get(event.event, kind.otherwise), entity, routed, kind)
 
     def _feed(self, ops: Ops, entity: Entity, routed: Routed, kind: KindPlan) -> None:
@@ -168,6 +157,18 @@ class Detect:
         self._set_wake(kind, entity)
         self.entities.touch(entity)
 
+    def _is_repeat(self, entity: Entity, routed: Routed) -> bool:
+        """Has this entity had an event of this stream and id? Remembers it, if not."""
+        event, ids = routed.event, entity.ids
+        seen = _digest(event.id.encode(), self._seeds[event.stream])
+        if seen in ids or (entity.ids_before is not None and seen in entity.ids_before):
+            self._repeated(entity, routed, seen)
+            return True
+        ids[seen] = event.body
+        if len(ids) >= self._generation or event.at - entity.ids_since > self._dedup_for_ms:
+            self._next_generation(entity, routed)
+        return False
+
     def _repeated(self, entity: Entity, routed: Routed, seen: int) -> None:
         """An event that this entity had before. The same id with another body is set aside."""
         if not routed.primary:
@@ -184,6 +185,11 @@ class Detect:
             self.effects.counts["seen_ids_evicted", routed.event.stream] += len(entity.ids_before or ())
         entity.ids_before, entity.ids = entity.ids, {}
         entity.ids_since = routed.event.at
+
+    def _get_to_know(self, entity: Entity, routed: Routed) -> None:
+        self._relate(entity, routed)
+        if routed.event.stream in self._profile:
+            self._learn(entity, routed)
 
     def _relate(self, entity: Entity, routed: Routed) -> None:
         """Remember which other entities this one was last seen with."""

@@ -44,7 +44,7 @@ class SumTracker:
         if columns.where is None and columns.names == ("n",):
             self.add = self._add_count  # type: ignore[method-assign]
         elif columns.where is None and columns.is_count_and_sum:
-            self.add = self._count_and_sum(columns.names[2][2:])  # type: ignore[method-assign]
+            self.add = self._count_and_sum(columns.names[2][2:])  # type: ignore[method-assign,assignment]
 
     def empty(self, known: Known) -> Slot:
         return [known.seen_at // self.pane_ms, -1] + [0] * self._width
