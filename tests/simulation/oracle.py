@@ -1,0 +1,68 @@
+"""What an uninterrupted run comes to: the same rows through the same steps, with no store, no batch and no end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TypeAlias
+
+import msgspec
+
+from engine.core.chain import Chain
+from engine.core.decide import encode_unit
+from engine.core.plan import Plan
+from engine.core.route import Router, Row, Watched
+from engine.core.state import encode
+from engine.model import Action, DeadLetter
+from tests.simulation.story import Story
+
+# What tells dead letters apart: why, where from, and what it was.
+Letter: TypeAlias = tuple[str, str, str, int, bytes]
+
+
+def letter(dead: DeadLetter) -> Letter:
+    return dead.reason, dead.stream, dead.source, dead.position, dead.raw
+
+
+def set_aside(row: Row, reason: str) -> Letter:
+    return reason, row.stream, row.source, row.position, row.raw
+
+
+class Oracle:
+    """`state` is every record as bytes; `decisions` are bytes in order of (at, id)."""
+
+    def __init__(self, plan: Plan, story: Story) -> None:
+        self._router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+        self._chain = Chain(plan)
+        self.letters: Counter[Letter] = Counter()
+        for row in story.rows:
+            reason = story.breaking.get((row.source, row.position))
+            if reason:
+                self.letters[set_aside(row, reason)] += 1
+            else:
+                self._take(row)
+        self._chain.take_all(self._router.end())
+        self._collect(plan)
+
+    def _take(self, row: Row) -> None:
+        for outcome in self._router.route(row):
+            if isinstance(outcome, DeadLetter):
+                self.letters[letter(outcome)] += 1
+            else:
+                self._chain.take(outcome)
+        for tick in self._router.ticks():
+            self._chain.take(tick)
+
+    def _collect(self, plan: Plan) -> None:
+        chain, effects = self._chain, self._chain.drain()
+        self.letters.update(letter(dead) for dead in effects.dead_letters)
+        self.entities = {
+            (kind, key): encode(entity, plan.kinds[kind].wanted.layout, plan.detectors)
+            for kind, known in chain.entities.by_kind.items()
+            for key, entity in known.items()
+        }
+        self.units = {name: encode_unit(unit) for name, unit in chain.units.known.items()}
+        first = {decision.id: decision for decision in reversed(effects.decisions)}
+        ordered = sorted(first.values(), key=lambda decision: (decision.at, decision.id))
+        self.decisions = [msgspec.msgpack.encode(decision) for decision in ordered]
+        self.actions: dict[str, Action] = {action.id: action for action in effects.actions}
+        self.tick = chain.now

@@ -1,0 +1,79 @@
+"""Thousands of small worlds in which everything goes wrong that can, and the promises still hold.
+
+`SIM_SEEDS` says how many, docs/testing.md what a world is. A broken promise prints its seed and how to live it again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from engine.shells.faults import POINTS
+from engine.shells.ledger import State
+from tests.simulation.mutants import MUTANTS, Patch
+from tests.simulation.receivers import FAULTS
+from tests.simulation.world import World
+
+SEEDS = int(os.environ.get("SIM_SEEDS", "20000"))
+PARTS = 8
+# With fewer worlds than this in a part, something rare may be missing from it by chance.
+ENOUGH = 2_000
+MUTANT_SEEDS = 5_000
+
+CRASHES = (*POINTS, "before a write", "after a commit", "before the mark", "after the mark", "before a request")
+ROWS = ("repeated", "conflicting", "late", "broken", "early", "poison", "deadly")
+# What must have happened at least once in a sweep, or the sweep has not tried what it says.
+SOMETIMES = {
+    *FAULTS,
+    *(f"crash {point}" for point in (*CRASHES, "after a request", "before a question")),
+    *(f"row {kind}" for kind in ROWS),
+    *(f"state {state}" for state in State),
+    *("pause", "stop", "places lost", "rebuilt", "restored", "older copy refused", "cannot say", "repeated, flagged"),
+}
+
+
+def sweep(seeds: Iterable[int]) -> Counter[str]:
+    """Live all of these. Returns what happened in them; raises AssertionError for the first that broke a promise."""
+    seen: Counter[str] = Counter()
+    for seed in seeds:
+        world = World(seed)
+        try:
+            world.run()
+        except Exception as broken:
+            again = f"python -m tests.simulation.replay {seed}"
+            raise AssertionError(f"seed {seed} broke a promise: {broken}\nlive it again with: {again}") from broken
+        seen.update(world.fate.seen)
+    return seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_promises_hold_whatever_goes_wrong(part: int) -> None:
+    seeds = range(part, SEEDS, PARTS)
+    seen = sweep(seeds)
+    missing = sorted(SOMETIMES - set(seen))
+    assert not missing or len(seeds) < ENOUGH, f"never happened in {len(seeds)} worlds, so nothing is proved: {missing}"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_wrong_protocol_is_found_out(mutant: Callable[[Patch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch.setattr)
+    for seed in range(MUTANT_SEEDS):
+        try:
+            World(seed).run()
+        except AssertionError:
+            return
+    pytest.fail(f"{MUTANT_SEEDS} worlds have not noticed")
+
+
+def test_a_seed_is_a_world() -> None:
+    """The same seed is lived the same way, so a failure can be looked at."""
+    first, second = World(7), World(7)
+    first.run()
+    second.run()
+    assert first.fate.seen == second.fate.seen
+    assert first.lives == second.lives
+    assert first.time.ms == second.time.ms
