@@ -20,7 +20,7 @@ from engine.shells.explain import explain as explained
 from engine.shells.files import STDIN, files_of, rows_of
 from engine.shells.preview import preview, preview_text
 from engine.shells.store import read_only
-from engine.shells.summary import Summary
+from engine.shells.summary import Summary, counted
 from engine.shells.times import from_text
 from engine.spec.types import Configuration, StreamSpec
 
@@ -57,7 +57,7 @@ def _say_problems(problems: list[Problem]) -> None:
         typer.echo(str(problem), err=True)
     errors = sum(problem.severity == "error" for problem in problems)
     if errors:
-        typer.echo(f"{errors} error{'s' if errors > 1 else ''}", err=True)
+        typer.echo(counted(errors, "error"), err=True)
 
 
 @app.command()
@@ -94,7 +94,8 @@ def check(
     if configuration is None:
         raise typer.Exit(1)
     name = "no config folder here; the catalog that comes with beforehand" if is_shipped else str(folder)
-    typer.echo(f"{name}: {len(configuration.detectors)} detectors, {len(configuration.plays)} plays, all sound")
+    found = f"{counted(len(configuration.detectors), 'detector')}, {counted(len(configuration.plays), 'play')}"
+    typer.echo(f"{name}: {found}, all sound")
     if sample:
         for stream in configuration.project.streams:
             typer.echo(f"\n{stream.name}:\n{_sample(configuration, stream, data, sample)}")
@@ -162,7 +163,9 @@ def run(
     data: DataOption = DATA,
     state: StateOption = STATE,
     follow: Annotated[bool, typer.Option("--follow", help="Keep reading as the files grow.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print actions instead of sending them.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print actions instead of sending them, and remember nothing.")
+    ] = False,
     until: Annotated[str, typer.Option(help="Let time go on to here after the last event (ISO 8601).")] = "",
     event_clock: Annotated[
         bool, typer.Option("--event-clock", help="Expire actions by event time: for history.")
@@ -174,7 +177,6 @@ def run(
 ) -> None:
     """Read events, decide and act, in this one process, remembering everything in the state folder."""
     logs.set_up(log_format)
-    configuration = wiring.load_configuration(config)
     options = local.RunOptions(
         config=config,
         data=data,
@@ -187,9 +189,17 @@ def run(
         metrics_port=metrics_port,
         ledger_epoch_ms=_time(ledger_epoch),
     )
+    if not dry_run:
+        _run(options, log_format)
+        return
+    with starting.copy_of_state(state) as folder:
+        _run(msgspec.structs.replace(options, state=folder), log_format)
+
+
+def _run(options: local.RunOptions, log_format: Literal["text", "json"]) -> None:
     summary = Summary()
-    shell = local.run(configuration, options, summary.watch)
-    summary.tell(shell.metrics, state, log_format)
+    shell = local.run(wiring.load_configuration(options.config), options, summary.watch)
+    summary.tell(shell.metrics, options.state, log_format)
 
 
 @app.command()

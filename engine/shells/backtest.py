@@ -50,7 +50,10 @@ class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`events` by stream, `dead_letters` by stream and reason, `noted` what was counted on the way (duplicates …)."""
+    """`events` by stream, `dead_letters` by stream and reason, `noted` what was counted on the way (duplicates …).
+
+    `first_dead_letters` tells of each kind of dead letter where the first stood and what was wrong.
+    """
 
     began: str
     ended: str
@@ -58,6 +61,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     events: Mapping[str, int]
     noted: Mapping[str, int]
     dead_letters: Mapping[str, int]
+    first_dead_letters: Mapping[str, str]
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
     configuration: str
@@ -74,6 +78,7 @@ class Backtest:
         self._chain = Chain(plan)
         self._router = Router(self._project, Watched(plan.all_events, plan.by_event))
         self._letters: Counter[str] = Counter()
+        self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
@@ -106,7 +111,9 @@ class Backtest:
 
     def _count_letters(self, letters: Iterable[DeadLetter]) -> None:
         for letter in letters:
-            self._letters[f"{letter.stream} {letter.reason}"] += 1
+            name = f"{letter.stream} {letter.reason}"
+            self._letters[name] += 1
+            self._first_letters.setdefault(name, f"{letter.source} at {letter.position}: {letter.detail}")
 
     def _report(self) -> BacktestReport:
         counts = self._router.drain_counts()
@@ -122,6 +129,7 @@ class Backtest:
             events=events,
             noted={name: n for name, n in sorted(self._noted.items()) if name.split()[-1] not in SAID_ELSEWHERE},
             dead_letters=dict(sorted(self._letters.items())),
+            first_dead_letters=self._first_letters,
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
             configuration=self._plan.configuration.version,
@@ -165,7 +173,8 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     lines = [f"{moment(report.began)} to {moment(report.ended)} ({report.weeks:g} weeks)", ""]
     lines += [f"  {count:>9,} events from {stream}" for stream, count in report.events.items() if count]
     lines += [f"  {name}: no file found" for name in report.streams_without_files]
-    lines += [f"  {count:>9,} set aside: {name}" for name, count in report.dead_letters.items()]
+    for name, count in report.dead_letters.items():
+        lines += [f"  {count:>9,} set aside: {name}", f"            {report.first_dead_letters[name]}"]
     lines += [f"  {count:>9,} {_spoken(name)}" for name, count in report.noted.items()]
     for detector in report.detectors:
         lines += ["", *_detector_lines(detector, names)]

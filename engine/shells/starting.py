@@ -1,9 +1,13 @@
-"""`init`: a project to begin with, copied from the catalog that is shipped."""
+"""`init`: a project to begin with, copied from the catalog that is shipped. And what else a command begins with."""
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -11,6 +15,8 @@ import engine
 from engine.errors import OperatorError
 from engine.model import Json
 from engine.shells.company import simulate, write
+from engine.shells.mark import NAME as MARK
+from engine.shells.store import FILE, read_only
 
 SEED = 7
 
@@ -30,6 +36,19 @@ def init(folder: Path) -> list[Path]:
     shutil.copytree(catalog(), config)
     write(simulate(SEED), data)
     return [config, data]
+
+
+@contextmanager
+def copy_of_state(state: Path) -> Iterator[Path]:
+    """A folder with a copy of what is remembered, gone at the end, so that a dry run leaves no trace."""
+    with TemporaryDirectory(prefix="beforehand-") as name:
+        folder = Path(name)
+        if (state / FILE).exists():
+            with closing(read_only(state).db) as there, closing(sqlite3.connect(folder / FILE)) as here:
+                there.backup(here)
+        if (state / MARK).exists():
+            shutil.copy(state / MARK, folder)
+        yield folder
 
 
 def write_schemas(folder: Path, schemas: dict[str, dict[str, Json]]) -> list[Path]:

@@ -44,8 +44,8 @@ class Summary:
             typer.echo(line, err=True)
 
     def _lines(self, rows: int, results: Counter[str], waiting: Counter[State]) -> Iterator[str]:
-        read = f"{_counted(rows, 'row')} read{self._aside()}" if rows else "nothing new to read"
-        yield f"{read}; {_counted(self._opened, 'signal')} opened"
+        read = f"{counted(rows, 'row')} read{self._aside()}" if rows else "nothing new to read"
+        yield f"{read}; {counted(self._opened, 'signal')} opened"
         if results:
             yield "actions: " + ", ".join(f"{results[what]:,} {what}" for what in SETTLED if results[what])
         if results["expired"]:
@@ -61,7 +61,8 @@ class Summary:
         return f", {self._set_aside.total():,} set aside ({reasons})" if reasons else ""
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """`1 row`, `2,000 rows`."""
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
