@@ -195,7 +195,7 @@ class Decide:
         text = self._texts.get(source)
         if text is None:
             text = self._texts[source] = compile_text(source)
-        return text.render(values)[0].strip()
+        return text.render(values, self._project.bounds.text_chars)[0].strip()
 
 
 def _number(value: object) -> Json:
