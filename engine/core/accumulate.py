@@ -109,6 +109,8 @@ class Distinct:
         value = read_path(event.attributes, self.field)
         if value is None or len(kept) >= DISTINCT_MOST:
             return
+        if type(value) is float and value.is_integer() and abs(value) <= LARGEST_WHOLE:
+            value = int(value)  # 1 and 1.0 are one value
         digest = xxhash.xxh3_64_intdigest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
         if digest not in kept:
             kept.append(digest)

@@ -241,7 +241,7 @@ class Detect:
         wake = min((_wakes(kind, index, due) for index, due in (entity.dues or {}).items()), default=NEVER)
         if wake != entity.wake:
             entity.wake = wake
-            self.entities.set_alarm(wake, entity.kind, entity.key)
+            self.entities.set_alarm(entity)
 
     def on_stall(self, record: StreamStalled | StreamResumed) -> None:
         """Silence on a stalled stream is held against nobody: its events' stalls are known to all entities."""

@@ -17,10 +17,14 @@ def _nothing_stored(kind: str, key: str) -> Entity | None:
     return None
 
 
+# The alarm of an entity just read from a store: it has one at its `wake` or earlier, if it needs one.
+UNKNOWN = -1
+
+
 class Entities:
     """Look-up by kind and key, reading through to a store. `touched` lists what changed since the last `saved()`.
 
-    The alarms hold (wake, kind, key); an entry whose time is no longer the entity's own `wake` is stale and skipped.
+    The alarms hold (time, kind, key), no later than the entity's own `wake`; an entry that is not its `alarm` is stale.
     """
 
     def __init__(self, load: Load = _nothing_stored) -> None:
@@ -36,6 +40,7 @@ class Entities:
         if entity is None:
             entity = self._load(kind, key)
             if entity is not None:
+                entity.alarm = UNKNOWN
                 known[key] = entity
         return entity
 
@@ -68,9 +73,11 @@ class Entities:
             for key in list(known)[: max(0, len(known) - most)]:
                 del known[key]
 
-    def set_alarm(self, wake: int, kind: str, key: str) -> None:
-        if wake < NEVER:
-            heappush(self._alarms, (wake, kind, key))
+    def set_alarm(self, entity: Entity) -> None:
+        """Wake it at `entity.wake`. One that is put off keeps its earlier alarm, which then sets the later one."""
+        if entity.wake < NEVER and (entity.wake < entity.alarm or entity.alarm == UNKNOWN):
+            entity.alarm = entity.wake
+            heappush(self._alarms, (entity.wake, entity.kind, entity.key))
 
     def set_alarms(self, alarms: list[tuple[int, str, str]]) -> None:
         """All alarms anew, as read from a store."""
@@ -84,8 +91,12 @@ class Entities:
     def next_due(self, until: int) -> Entity | None:
         """An entity whose wake is at or before `until`, earliest first; None when there is no more."""
         while self._alarms and self._alarms[0][0] <= until:
-            wake, kind, key = heappop(self._alarms)
+            at, kind, key = heappop(self._alarms)
             entity = self.get(kind, key)
-            if entity is not None and entity.wake == wake:
+            if entity is None or entity.alarm not in (at, UNKNOWN):
+                continue
+            entity.alarm = NEVER
+            if entity.wake <= at:
                 return entity
+            self.set_alarm(entity)
         return None

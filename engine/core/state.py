@@ -85,10 +85,12 @@ class Episode(msgspec.Struct, array_like=True):
 class Entity:
     """One entity's record. `slots` and `event_ids` run parallel to the trackers of its kind; a slot is None until used.
 
-    `wake` is the earliest moment, lateness included, at which one of `dues` (detector -> due time) must run.
+    `wake` is the earliest moment, lateness included, at which one of `dues` (detector -> due time) must run; `alarm` is
+    when that will next be looked at.
     """
 
     __slots__ = (
+        "alarm",
         "attribute_times",
         "attributes",
         "begun",
@@ -124,6 +126,7 @@ class Entity:
         self.episodes: dict[int, Episode] | None = None
         self.dues: dict[int, int] | None = None
         self.wake = NEVER
+        self.alarm = NEVER
         self.ids: SeenIds = {}
         self.ids_before: SeenIds | None = None
         self.ids_since = 0

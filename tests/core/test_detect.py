@@ -404,3 +404,30 @@ def test_sums_beyond_64_bits_can_be_written() -> None:
         world.restart()
     assert world.fired() == [("ada", "2m")]
     assert world.signal().readings[0].value == 6_000_000_000_000_000
+
+
+def test_being_heard_of_often_does_not_pile_up_alarms() -> None:
+    world = World(silent("14d"))
+    for number in range(500):
+        world.hears("login", f"{number}m", customer="ada")
+    assert len(world.chain.entities._alarms) == 1
+    world.wait_until("20d")
+    assert world.fired() == [("ada", "14d 8h 19m")]
+
+
+def test_an_alarm_may_be_put_forward_and_off_again() -> None:
+    """
+    login     |   |          |
+    silence   1h  1h         1h fires
+    reading     for 10m: fires in between
+    """
+    world = World(silent(), detector("high", "customer", compare("level", "above", 5), LEVEL, for_="10m"))
+    world.hears("login", "0s", customer="ada")
+    world.hears("reading", "1m", customer="ada", level=9)
+    world.hears("login", "2m", customer="ada")
+    world.restart()
+    world.wait_until("30m")
+    world.hears("login", "40m", customer="ada")
+    world.wait_until("1d")
+    assert world.said() == [("firing", "ada", "11m"), ("firing", "ada", "1h 40m")]
+    assert len(world.chain.entities._alarms) == 1, "the level is kept for a year"

@@ -56,11 +56,12 @@ def latest(events: Sequence[Event], field: str) -> Json:
 
 
 def distinct(events: Sequence[Event], field: str) -> int:
-    seen: list[tuple[str, Json]] = []
+    """How many values; 1 and 1.0 are one, true is another."""
+    seen: list[tuple[bool, Json]] = []
     for event in events:
         value = read_path(event.attributes, field)
-        if value is not None and (type(value).__name__, value) not in seen:
-            seen.append((type(value).__name__, value))
+        if value is not None and (isinstance(value, bool), value) not in seen:
+            seen.append((isinstance(value, bool), value))
     return len(seen)
 
 
