@@ -82,6 +82,7 @@ class Backtest:
         self._noted: Counter[str] = Counter()
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
+        self._decided: set[str] = set()
         self._began = 0
 
     def run(self, until: int | None = None) -> BacktestReport:
@@ -104,7 +105,11 @@ class Backtest:
 
     def _collect(self, effects: Effects) -> None:
         self.signals += effects.signals
-        self.decisions += effects.decisions
+        for decision in effects.decisions:
+            # The first record of a decision stays, as in the store: the same id always stands for the same decision.
+            if decision.id not in self._decided:
+                self._decided.add(decision.id)
+                self.decisions.append(decision)
         self._count_letters(effects.dead_letters)
         for (what, stream), count in effects.counts.items():
             self._noted[f"{stream} {what}"] += count
