@@ -32,9 +32,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promise:
-    """Slot: [time of the last B or -1, [times of the A since then, in order]].
+    """Slot: [every A before this is answered, or -1, [times of the A since then, in order]].
 
-    An A at the very moment of a B counts as answered, unless the two can be the same event.
+    An A at the very moment of a B counts as answered, unless that B is an A itself. So a step that ends a case answers
+    a step of the same minute, in whichever order they come.
     """
 
     timed = True
@@ -46,7 +47,6 @@ class Promise:
         self._options = options
         self._starts = compile_where(options.after_where)
         self._ends = compile_where(options.where)
-        self._both = bool(set(options.after) & set(options.event))
 
     def empty(self, known: Known) -> Slot:
         return [-1, []]
@@ -55,20 +55,19 @@ class Promise:
         starts = event.event in self._options.after and (self._starts is None or self._starts(event.attributes))
         ends = event.event in self._options.event and (self._ends is None or self._ends(event.attributes))
         if ends:
-            self._answer(slot, event.at)
+            self._answer(slot, event.at if starts else event.at + 1)
         if starts:
             self._wait(slot, event.at)
         return True if starts or ends else None
 
-    def _answer(self, slot: Slot, at: int) -> None:
-        if at > slot[0]:
-            slot[0] = at
+    def _answer(self, slot: Slot, before: int) -> None:
+        if before > slot[0]:
+            slot[0] = before
         waiting = slot[1]
-        del waiting[: bisect_left(waiting, slot[0] if self._both else slot[0] + 1)]
+        del waiting[: bisect_left(waiting, slot[0])]
 
     def _wait(self, slot: Slot, at: int) -> None:
-        answered = at < slot[0] if self._both else at <= slot[0]
-        if answered or at in slot[1]:
+        if at < slot[0] or at in slot[1]:
             return
         insort(slot[1], at)
         if len(slot[1]) > OPEN_MOST:

@@ -142,9 +142,15 @@ def is_silent(
     return now - since - stalled_between(stalls, since, now) >= within
 
 
-def is_unanswered(starts: Sequence[int], ends: Sequence[int], now: int, within: int, both: bool) -> bool:
-    """Some start is at least `within` old and no end came after it (with it, unless one event can be both)."""
-    return any(start + within <= now and not any(end > start - (not both) for end in ends) for start in starts)
+def is_unanswered(starts: Sequence[int], ends: Sequence[tuple[int, bool]], now: int, within: int) -> bool:
+    """Some start is at least `within` old and no end came after it, or with it without being a start itself.
+
+    Ends are (time, is it a start too).
+    """
+    return any(
+        start + within <= now and not any(end > start or (end == start and not both) for end, both in ends)
+        for start in starts
+    )
 
 
 # ---- sequences

@@ -66,13 +66,14 @@ def of_incident(steps: list[Step], end: int) -> Iterator[tuple[str, tuple[int, i
 
 
 def resting(steps: list[Step], last_codes: set[str], end: int) -> Iterator[tuple[int, int]]:
-    """Fourteen days after a moment with a step that cases do not end with, until the next moment with a step."""
-    moments = list(by(lambda step: str(step.at), steps).values())
-    for here, following in zip(moments, [*moments[1:], None], strict=True):
-        due = here[0].at + 14 * DAY
-        if {step.code for step in here} <= last_codes or due > (following[0].at - 1 if following else end):
-            continue
-        yield due, following[0].at if following else 0
+    """Fourteen days after a step that cases do not end with, until the next one.
+
+    Of the steps of one moment, which are many where the clock has no seconds, the last in the file says how it stands.
+    """
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        due = step.at + 14 * DAY
+        if step.code not in last_codes and due <= (following.at - 1 if following else end):
+            yield due, following.at if following else 0
 
 
 def test_every_row_is_taken_and_none_can_be_called_a_repeat(backtested: Backtested) -> None:
@@ -110,5 +111,5 @@ def test_as_many_as_the_page_says(backtested: Backtested) -> None:
         "case-stands-still": (727, 701),
         "case-goes-on": (325, 325),
         "busy-incident": (146, 119),
-        "incident-stands-still": (1_363, 1_158),
+        "incident-stands-still": (882, 720),
     }
