@@ -190,7 +190,7 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
 
 def _spoken(noted: str) -> str:
     stream, _, what = noted.rpartition(" ")
-    return f"from {stream} {SPOKEN.get(what, what)}"
+    return f"from {stream}: {SPOKEN.get(what, what)}"
 
 
 def _detector_lines(report: DetectorReport, names: int) -> Iterable[str]:

@@ -18,6 +18,7 @@ from engine.spec.types import (
     DetectorSpec,
     DetectorTest,
     EntitySpec,
+    Place,
     ProjectSpec,
     StreamSpec,
     TestExpect,
@@ -74,7 +75,7 @@ class _Run:
             self._collect()
             yield from _unmet(expected, until, self._signals, self._decisions, self._test.start)
         for letter in self._refused:
-            yield f"{self._test.place.path}:{self._test.place.line}: a given row was refused: {letter.detail}"
+            yield f"{_where(self._test.place)}: a given row was refused: {letter.detail}"
 
     def _feed_until(self, rows: list[tuple[int, str, dict[str, Json]]], fed: int, until: int) -> int:
         while fed < len(rows) and rows[fed][0] <= until:
@@ -180,10 +181,14 @@ def _unmet(
     expected: TestExpect, until: int, signals: list[Signal], decisions: list[Decision], start: int
 ) -> Iterator[str]:
     fired = [signal for signal in signals if signal.state == "firing"]
-    place = f"{expected.place.path}:{expected.place.line}"
+    place = _where(expected.place)
     seen = _seen(fired, decisions, start)
     for problem in _problems(expected, fired, signals, decisions):
         yield f"{place}: at {_moment(until - start)} {problem}; {seen}"
+
+
+def _where(place: Place) -> str:
+    return f"{place.path}:{place.line}:{place.column}"
 
 
 def _problems(

@@ -1,0 +1,31 @@
+"""docs/first-steps.md, done to the letter: its files are written, its commands run, its outputs compared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from tests.cli.conftest import Beforehand
+
+PAGE = Path(__file__).parents[2] / "docs" / "first-steps.md"
+# Prose up to a block, the block's language, and its content.
+BLOCK = re.compile(r"(.*?)^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SAVED_AS = re.compile(r"\bas\s+`([\w/.-]+)`:\s*$")
+
+
+def test_a_newcomer_gets_through_the_first_steps(tmp_path: Path, beforehand: Beforehand, quickly: Beforehand) -> None:
+    said, compared = "", 0
+    for prose, language, content in BLOCK.findall(PAGE.read_text()):
+        if language == "sh":
+            commands = [shlex.split(line)[1:] for line in content.splitlines()]
+            said = "".join((beforehand if "run" in words else quickly)(*words).stdout for words in commands)
+        elif language == "text":
+            assert said == content
+            compared += 1
+        else:
+            name = SAVED_AS.search(prose)
+            assert name, f"the page does not say where this goes: {content}"
+            (tmp_path / name[1]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name[1]).write_text(content)
+    assert compared == 5
