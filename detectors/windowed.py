@@ -19,10 +19,11 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-from engine.core.accumulate import Accumulator, Best, Distinct, Latest, from_micro, number
+from engine.core.accumulate import MICRO, Accumulator, Best, Distinct, Latest, from_micro, number
 from engine.core.matching import compile_where
+from engine.core.sliding import SumTracker
 from engine.core.sums import Column, SumColumns, Sums, every_event, matching, numbers, summed
-from engine.core.windows import PaneTracker, PeriodTracker, SumTracker
+from engine.core.windows import PaneTracker, PeriodTracker
 from engine.model import Scalar
 from engine.ports import As, FieldTest, Known, OptionProblem, Reader, Slot, Tracker
 
@@ -61,7 +62,7 @@ class Windowed:
         """Sliding counts and sums over the same events share their panes; all else is kept by itself."""
         if word in ADDED and options.over:
             where = () if word == "share" else options.where
-            return ("sums", options.event, where, options.over, options.panes)
+            return ("totals", options.event, where, options.over, options.panes)
         span = options.every or f"{options.over}/{options.panes}"
         return (word, options.field, options.event, options.where, span)
 
@@ -132,17 +133,22 @@ def _sliding_reader(tracker: SumTracker, use: Use, names: tuple[str, ...]) -> Re
     settles = options.over
     if word == "count":
         value = partial(_total, tracker, 0)
-        return Reader(value=value, moves="up", settles_ms=settles, test=tracker.count_test)
+        return Reader(value=value, moves="up", settles_ms=settles, inline=tracker.inline("{0}"))
     if word == "rate":
         scale = options.unit / options.over
-        return Reader(value=lambda slot, now, known: total(slot, 0, now) * scale, moves="up", settles_ms=settles)
+        rate = tracker.inline(f"{{0}} * {scale!r}")
+        return Reader(
+            value=lambda slot, now, known: total(slot, 0, now) * scale, moves="up", settles_ms=settles, inline=rate
+        )
     if word == "share":
         part = names.index(f"m:{options.where}")
-        return Reader(value=lambda slot, now, known: _ratio(total(slot, part, now), total(slot, 0, now)))
+        share = tracker.inline(f"{{{part}}} / {{0}}", known="{0}")
+        return Reader(value=lambda slot, now, known: _ratio(total(slot, part, now), total(slot, 0, now)), inline=share)
     k, s = names.index(f"k:{options.field}"), names.index(f"s:{options.field}")
     if word == "sum":
         return Reader(value=lambda slot, now, known: from_micro(total(slot, s, now)), settles_ms=settles)
-    return Reader(value=_average(tracker, k, s), test=partial(tracker.average_test, (k, s)))
+    mean = tracker.inline(f"{{{s}}} / ({{{k}}} * {MICRO})", known=f"{{{k}}}")
+    return Reader(value=_average(tracker, k, s), inline=mean)
 
 
 def _total(tracker: SumTracker, column: int, slot: Slot, now: int, known: Known) -> int:
@@ -154,7 +160,7 @@ def _average(tracker: SumTracker, k: int, s: int) -> Any:
 
     def value(slot: Slot, now: int, known: Known) -> Scalar:
         count = total(slot, k, now)
-        return total(slot, s, now) / (count * 1_000_000) if count else None
+        return total(slot, s, now) / (count * MICRO) if count else None
 
     return value
 
@@ -173,7 +179,7 @@ def _added_value(use: Use, names: tuple[str, ...], kept: list[int]) -> Scalar:
     k, s = kept[names.index(f"k:{options.field}")], kept[names.index(f"s:{options.field}")]
     if word == "sum":
         return from_micro(s)
-    return s / (k * 1_000_000) if k else None
+    return s / (k * MICRO) if k else None
 
 
 def _period_reader(tracker: PeriodTracker, use: Use, names: tuple[str, ...]) -> Reader:

@@ -108,8 +108,17 @@ class Tracker(Protocol):
         """Carry a slot written with other columns into the present ones; what is missing starts empty."""
 
 
-# Does the value read from the slot at that time compare as asked? None = unknown.
-SlotTest: TypeAlias = Callable[[Slot, int], bool | None]
+class Inline(msgspec.Struct, frozen=True):
+    """A measure as a Python expression over its `slot`, so that many limits can be looked at in one go.
+
+    `known` is an expression that is true where there is a value ("" = always). Both are right once `slot[0]` is
+    `now // step_ms` or more; else `advance(slot, now // step_ms)` comes first. Nothing a user wrote may stand in them.
+    """
+
+    value: str
+    known: str
+    step_ms: int
+    advance: Callable[[Slot, int], None]
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,15 +127,15 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     `value(slot, now, known)` is None where nothing is known. `closed(slot, now, known, n)` gives the values of the
     last n full calendar periods, newest first, or None where there are fewer; only calendar measures have it.
     `moves`: events can only raise it ("up"), only lower it ("down") or either ("both"). `settles_ms`: a low value of a
-    counting measure means something only this long after the entity was first seen (0 = at once). `test` may give a
-    quicker way to hold the value against a number (not for `is`), for the hot path.
+    counting measure means something only this long after the entity was first seen (0 = at once). `inline` may give
+    the value as source, for the hot path; it must then be the same as `value`.
     """
 
     value: Callable[[Slot, int, Known], Scalar]
     moves: Literal["up", "down", "both"] = "both"
     closed: Callable[[Slot, int, Known, int], Sequence[Scalar] | None] | None = None
     settles_ms: int = 0
-    test: Callable[[Comparator, float], SlotTest] | None = None
+    inline: Inline | None = None
 
 
 class OptionProblem(msgspec.Struct, frozen=True):

@@ -6,16 +6,19 @@ Truth has three values: True, False, and None for unknown, which neither opens n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, assert_never
+from math import isfinite
+from operator import ge, gt, le, lt
+from typing import Any, Literal, TypeAlias, assert_never
 
 import msgspec
 
 from engine.core.matching import holds
 from engine.core.state import Entity
-from engine.core.windows import ORDER
 from engine.model import HOUR_MS, Reading, Scalar
-from engine.ports import NEVER, Comparator, Condition, Reader, SlotTest, Tracker
+from engine.ports import NEVER, Condition, Inline, Reader, Tracker
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
+
+ORDER: dict[str, Callable[[Any, Any], bool]] = {"above": gt, "at_least": ge, "below": lt, "at_most": le}
 
 Truth: TypeAlias = Callable[[Entity, int], bool | None]
 Turn: TypeAlias = Callable[[Entity, int], int]
@@ -32,20 +35,42 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     closed: Closed | None
     moves: str
     settles_ms: int
-    test: Callable[[Comparator, float], Truth] | None
+    inline: Inline | None
     at: tuple[int, ...]
     events: tuple[str, ...]
     turn: Turn
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """A measure of the tracker `at` held against a number, as source."""
+
+    at: int
+    inline: Inline
+    comparator: str
+    limit: float
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """Several conditions of which all (`and`) or any (`or`) must hold."""
+
+    word: Literal["and", "or"]
+    parts: tuple[Quick, ...]
+
+
+# A condition taken apart as far as it can be written as source; what cannot is asked as it is.
+Quick: TypeAlias = "Limit | Joined | Truth"
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """A condition ready to be judged.
 
     `timed`: it can become true without an event, so `wait` (when next to look while nothing is pending) counts.
-    `turn`: when next to look while pending or firing. `at`: the trackers it reads.
+    `turn`: when next to look while pending or firing. `at`: the trackers it reads. `quick` holds exactly when `truth`
+    is True.
     """
 
     truth: Truth
+    quick: Quick
     story: Story
     timed: bool
     wait: Turn
@@ -80,26 +105,11 @@ def measure_of(name: str, at: int, tracker: Tracker, reader: Reader) -> Measure:
         closed=closed if read_closed else None,
         moves=reader.moves,
         settles_ms=reader.settles_ms,
-        test=_tester(at, tracker, reader.test) if reader.test else None,
+        inline=reader.inline,
         at=(at,),
         events=tracker.events,
         turn=lambda entity, now: tracker.turn(slot_of(entity, at, tracker), now, entity),
     )
-
-
-def _tester(
-    at: int, tracker: Tracker, make: Callable[[Comparator, float], SlotTest]
-) -> Callable[[Comparator, float], Truth]:
-    def tester(comparator: Comparator, limit: float) -> Truth:
-        test = make(comparator, limit)
-
-        def truth(entity: Entity, now: int) -> bool | None:
-            slot = entity.slots[at]
-            return test(slot_of(entity, at, tracker) if slot is None else slot, now)
-
-        return truth
-
-    return tester
 
 
 def formula_of(name: str, parts: Sequence[Measure], evaluate: Callable[[Sequence[Scalar]], Scalar]) -> Measure:
@@ -117,7 +127,7 @@ def formula_of(name: str, parts: Sequence[Measure], evaluate: Callable[[Sequence
         closed=closed if all(part.closed for part in parts) else None,
         moves="both",
         settles_ms=0,
-        test=None,
+        inline=None,
         at=tuple(dict.fromkeys(at for part in parts for at in part.at)),
         events=tuple(dict.fromkeys(event for part in parts for event in part.events)),
         turn=lambda entity, now: min(part.turn(entity, now) for part in parts),
@@ -133,9 +143,9 @@ def compile_condition(
     if isinstance(spec, Kept):
         return _kept(*kept(spec))
     if isinstance(spec, AllOf):
-        return _combine([_part_of_all(part, spec, measures, kept) for part in spec.parts], _all_of)
+        return _combine([_part_of_all(part, spec, measures, kept) for part in spec.parts], "and")
     if isinstance(spec, AnyOf):
-        return _combine([compile_condition(part, measures, kept) for part in spec.parts], _any_of)
+        return _combine([compile_condition(part, measures, kept) for part in spec.parts], "or")
     assert_never(spec)
 
 
@@ -164,7 +174,8 @@ def _compare(spec: Compare, measure: Measure, *, in_range: bool = False) -> Comp
     def story(entity: Entity, now: int) -> list[Reading]:
         return [_reading(spec, measure, periods, entity, now, truth)]
 
-    return Compiled(truth=truth, story=story, timed=timed, wait=wait, turn=measure.turn, at=measure.at)
+    quick = truth if periods or low else _quick(spec, measure, truth)
+    return Compiled(truth=truth, quick=quick, story=story, timed=timed, wait=wait, turn=measure.turn, at=measure.at)
 
 
 def _is_low(spec: Compare, measure: Measure) -> bool:
@@ -187,14 +198,21 @@ def _now(spec: Compare, measure: Measure, low: bool) -> Truth:
 
         return general
 
-    if measure.test:
-        return measure.test(comparator, limit)
-
     def plain(entity: Entity, now: int) -> bool | None:
         found = value(entity, now)
         return None if found is None else ordered(found, limit)
 
     return plain
+
+
+def _quick(spec: Compare, measure: Measure, truth: Truth) -> Quick:
+    limit = spec.limit
+    if measure.inline is None or spec.comparator not in ORDER or type(limit) not in (int, float):
+        return truth
+    assert isinstance(limit, int | float)
+    if not isfinite(limit):
+        return truth
+    return Limit(at=measure.at[0], inline=measure.inline, comparator=spec.comparator, limit=limit)
 
 
 def _low(spec: Compare, measure: Measure) -> Truth:
@@ -266,7 +284,7 @@ def _kept(at: int, condition: Condition) -> Compiled:
     def story(entity: Entity, now: int) -> list[Reading]:
         return list(condition.readings(slot_of(entity, at, condition), now, entity))
 
-    return Compiled(truth=truth, story=story, timed=condition.timed, wait=turn, turn=turn, at=(at,))
+    return Compiled(truth=truth, quick=truth, story=story, timed=condition.timed, wait=turn, turn=turn, at=(at,))
 
 
 def _all_of(truths: tuple[Truth, ...]) -> Truth:
@@ -309,12 +327,14 @@ def _any_of(truths: tuple[Truth, ...]) -> Truth:
     return either
 
 
-def _combine(parts: list[Compiled], how: Callable[[tuple[Truth, ...]], Truth]) -> Compiled:
+def _combine(parts: list[Compiled], word: Literal["and", "or"]) -> Compiled:
     if len(parts) == 1:
         return parts[0]
+    how = _all_of if word == "and" else _any_of
     timed = [part for part in parts if part.timed]
     return Compiled(
         truth=how(tuple(part.truth for part in parts)),
+        quick=Joined(word, tuple(part.quick for part in parts)),
         story=lambda entity, now: [reading for part in parts for reading in part.story(entity, now)],
         timed=bool(timed),
         wait=lambda entity, now: min(part.wait(entity, now) for part in timed),

@@ -92,9 +92,8 @@ class Detect:
             elif taken is False:
                 refused = True
         now = entity.seen_at
-        for truth, judge in ops.plain:
-            if truth(entity, now):
-                self._episodes.judge(judge, entity, now)
+        for judge in ops.glance(entity, now):
+            self._episodes.judge(judge, entity, now)
         if ops.timed or entity.episodes is not None:
             self._look_again(ops, entity, kind)
         if refused:
@@ -104,7 +103,7 @@ class Detect:
         """Detectors with timers, and those that are pending, firing or cooling down."""
         for judge in ops.timed:
             self._episodes.judge(judge, entity, entity.seen_at)
-        for _truth, judge in ops.plain:
+        for judge in ops.plain:
             if judge.index in (entity.episodes or ()):
                 self._episodes.judge(judge, entity, entity.seen_at)
         self._set_wake(kind, entity)

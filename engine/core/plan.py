@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from engine.core.conditions import Compiled, Measure, Truth, compile_condition, formula_of, measure_of
+from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, measure_of
 from engine.core.digest import digest
+from engine.core.glance import Asked, Glance, compile_glance
+from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
-from engine.core.windows import Add
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Configuration, DetectorSpec, Kept, MeasureSpec
 
@@ -37,12 +38,14 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
 class Ops(msgspec.Struct, frozen=True):
     """What one event type means to an entity of one kind: slots to feed, detectors to judge afterwards.
 
-    `plain` detectors need a look only where their condition holds or an episode is open, `timed` ones always.
+    `plain` detectors need a look only where their condition holds, which `glance` says, or an episode is open; `timed`
+    ones always.
     """
 
     adds: tuple[tuple[int, Add], ...] = ()
-    plain: tuple[tuple[Truth, Judge], ...] = ()
+    plain: tuple[Judge, ...] = ()
     timed: tuple[Judge, ...] = ()
+    glance: Glance[Judge] = compile_glance((), ())
 
 
 class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,8 +211,10 @@ class _KindCompiler:
         fed = [at for at, t in enumerate(self._trackers) if event in t.events or ANY_EVENT in t.events]
         adds = tuple((at, self._trackers[at].add) for at in fed)
         concerned = [judge for judge in judges if not set(judge.at).isdisjoint(fed)]
-        plain = tuple((judge.when.truth, judge) for judge in concerned if not judge.when.timed)
-        return Ops(adds, plain, tuple(judge for judge in concerned if judge.when.timed))
+        plain = tuple(judge for judge in concerned if not judge.when.timed)
+        timed = tuple(judge for judge in concerned if judge.when.timed)
+        asked = [Asked(judge.when.quick, judge) for judge in plain]
+        return Ops(adds, plain, timed, compile_glance(asked, self._trackers))
 
 
 def _periods_needed(spec: DetectorSpec, measure: str) -> int:
