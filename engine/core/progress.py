@@ -71,6 +71,8 @@ class Progress:
 
     def flowed(self, stream: str, at: int) -> None:
         """An event of a stream that can stall has come."""
+        if stream not in self._last:
+            self._next_look = 0  # it may be far behind already
         self._last[stream] = max(at, self._last.get(stream, 0))
         if stream in self._stalled and self._floor() - at <= self._stalled_after[stream]:
             del self._stalled[stream]
