@@ -1,0 +1,103 @@
+"""A small project on disk with a seeded input, to run and kill: two webhooks on loopback and a file to send to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+START = 1_767_571_200_000  # Monday 2026-01-05 00:00 UTC
+MINUTE_MS = 60_000
+
+PROJECT = """
+project: killed
+unit: [customer]
+entities:
+  customer: {{id: customer}}
+streams:
+  usage: {{family: usage, from: "usage*.jsonl", lateness: 5s}}
+  tickets: {{family: ticket, from: tickets.jsonl, lateness: 1m}}
+sinks:
+  desk: {{kind: webhook, url: "http://127.0.0.1:{port}/desk", allow_private: true, idempotent_for: 400d}}
+  sms: {{kind: webhook, url: "http://127.0.0.1:{port}/sms", allow_private: true, idempotent: false}}
+  log: {{kind: file, path: actions.jsonl}}
+channels: {{desk: desk, sms: sms, log: log}}
+wait: 2s
+dedup_for: 30d
+bounds: {{events_per_batch: {batch}, record_bytes: {record_bytes}}}
+"""
+DETECTORS = """
+detector: break-in
+owner: fraud-desk
+reason: fraud
+per: customer
+severity: urgent
+watch: {fails: {count: login.failed, over: 1h}}
+when: {fails: {at_least: 3}}
+then: [{play: warn}]
+why: "{{ fails }} failed logins in an hour."
+---
+detector: gone-quiet
+owner: success
+reason: silence
+per: customer
+when: {absent: {event: [login, login.failed], within: 2d}}
+then: [{play: call}]
+why: "No login for two days."
+---
+detector: unhappy
+owner: support
+reason: tickets
+per: customer
+watch: {tickets: {count: ticket.opened, over: 1d}}
+when: {tickets: {at_least: 2}}
+for: 10m
+then: [{play: note}]
+why: "{{ tickets }} tickets in a day."
+"""
+PLAYS = """
+{play: warn, to: customer, channel: sms, class: service, owner: fraud-desk, text: "Was this you? {{ why }}"}
+---
+{play: call, to: owner, channel: desk, class: service, owner: success, title: Call them, text: "{{ why }}"}
+---
+{play: note, to: customer, channel: log, class: service, owner: support, text: "{{ why }}"}
+"""
+
+
+def make(folder: Path, port: int = 9, batch: int = 10, detectors: str = "", record_bytes: int = 1_048_576) -> Path:
+    """Write the configuration and an empty data folder. Returns `folder`."""
+    texts = {
+        "beforehand": PROJECT.format(port=port, batch=batch, record_bytes=record_bytes),
+        "detectors/all": DETECTORS + detectors,
+        "playbooks/all": PLAYS,
+    }
+    for name, text in texts.items():
+        path = folder / "config" / f"{name}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "data").mkdir(exist_ok=True)
+    return folder
+
+
+def event(number: int, kind: str, at: int, customer: str, **more: object) -> str:
+    return json.dumps({"id": f"e{number}", "event": kind, "at": at, "customer": customer, **more}) + "\n"
+
+
+def write_events(folder: Path, seed: int, count: int, customers: int = 60) -> None:
+    """Two files of events over some weeks, with repeats, latecomers and broken lines among them."""
+    random, at = Random(seed), START
+    lines: dict[str, list[str]] = {"usage": [], "tickets": []}
+    for number in range(count):
+        at += random.randint(0, 20) * MINUTE_MS
+        kind = random.choice(("login", "login.failed", "login.failed", "login.failed", "ticket.opened"))
+        stream = "tickets" if kind == "ticket.opened" else "usage"
+        # A few people at a time are busy, so that things happen to them.
+        customer = f"c{(number // 50 + random.randint(0, 4)) % customers}"
+        moved = random.choice((0,) * 30 + (4_000, 3_600_000))
+        lines[stream].append(event(number, kind, at - moved, customer))
+        if random.random() < 0.03:
+            lines[stream].append(random.choice(lines[stream]))
+        if random.random() < 0.02:
+            lines[stream].append('{"id": "cut off", "eve\n')
+    for stream, written in lines.items():
+        (folder / "data" / f"{stream}.jsonl").write_text("".join(written))
