@@ -110,13 +110,3 @@ def test_nobody_is_written_to_twice_within_the_cooldown(backtested: Backtested, 
     gates = backtested("music").gates()
     assert gates["gone-quiet", "cooldown"] == cooling(by_hand, "gone-quiet", 14 * DAY) == 11
     assert gates["gone-quiet", ""] == 58
-
-
-def test_as_many_as_the_page_says(backtested: Backtested) -> None:
-    assert {one.detector: (one.fired, one.entities) for one in backtested("music").report.detectors} == {
-        "gone-quiet": (69, 53),
-        "two-weeks-with-few-songs": (38, 38),
-        "stuck": (4, 4),
-        "trouble-after-a-look-at-leaving": (9, 7),
-        "upgrade-left-open": (7, 7),
-    }

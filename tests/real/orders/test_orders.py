@@ -125,13 +125,3 @@ def test_few_reviews_belong_to_an_order_of_the_sample(
     orders: dict[str, Order], reviews: list[tuple[int, str, int]]
 ) -> None:
     assert sum(order in orders for _at, order, _stars in reviews) == 251
-
-
-def test_as_many_as_the_page_says(backtested: Backtested) -> None:
-    assert {one.detector: (one.fired, one.entities) for one in backtested("orders").report.detectors} == {
-        "not-handed-over": (647, 647),
-        "lost-on-the-way": (395, 395),
-        "promise-broken": (380, 380),
-        "unhappy-and-still-waiting": (10, 10),
-        "sour-month": (2, 1),
-    }
