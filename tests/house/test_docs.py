@@ -1,6 +1,6 @@
-"""Whatever a user can type is explained somewhere: commands of the CLI, keys of the YAML, words of the plugins.
+"""Whatever a user can type is explained on its page, and every example on a page is sound.
 
-The tables below are filled from the code itself, so a new command or key is asked for here by itself.
+The tables are filled from the code itself, so a new command or key is asked for here by itself.
 """
 
 from __future__ import annotations
@@ -11,104 +11,128 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import detectors
 import sinks
-from engine.spec import types
+from engine import cli
+from engine.spec import detectors as detector_page
+from engine.spec import filters, plays, project, streams
+from engine.spec import tests as test_page
+from engine.spec.reading import options_of
+from engine.spec.report import LATER
 
 ROOT = Path(__file__).parents[2]
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
-# Specifications whose fields a user writes, and the page that must be there for them to be asked for.
+# What is written in YAML, and the page that explains it.
 WRITTEN = {
-    "detector": (types.DetectorSpec, "detectors.md"),
-    "play": (types.PlaySpec, "plays.md"),
-    "project": (types.ProjectSpec, "architecture.md"),
-    "stream": (types.StreamSpec, "events.md"),
-    "retention": (types.Retention, "architecture.md"),
-    "bounds": (types.Bounds, "delivery.md"),
+    "detector": (detector_page.DetectorDocument, "detectors.md"),
+    "an entry of then": (detector_page.PlayChoice, "detectors.md"),
+    "step of a sequence": (filters.StepDocument, "detectors.md"),
+    "times of a step": (filters.Times, "detectors.md"),
+    "test": (test_page.TestDocument, "detectors.md"),
+    "expectation": (test_page.ExpectDocument, "detectors.md"),
+    "play": (plays.PlayDocument, "plays.md"),
+    "project": (project.ProjectDocument, "architecture.md"),
+    "entity": (project.EntityDocument, "events.md"),
+    "retention": (project.RetentionDocument, "architecture.md"),
+    "bounds": (project.BoundsDocument, "architecture.md"),
+    "stream": (streams.StreamDocument, "architecture.md"),
+    "map": (streams.MapDocument, "events.md"),
+    "mapped value": (streams.ValueDocument, "events.md"),
+    "mapped time": (streams.TimeDocument, "events.md"),
 }
-DETECTOR_PAGE = "detectors.md"
-SINK_PAGE = "sinks.md"
-# Fields under another name in YAML: units are in the value there, and some words are taken in Python.
-SPELT = {
-    "name": "",  # the word before it: detector, play, or the key of a mapping
-    "place": "",
-    "version": "",  # worked out, never written
-    "purpose": "class",
-    "class_reason": "reason",
-    "maps": "map",
-    "source": "from",
-    "for_ms": "for",
-    "play": "then",
+OTHER_WORDS = {
+    "row of a test": (test_page._ROW_WORDS, "detectors.md"),
+    "comparator": (filters.COMPARATORS, "detectors.md"),
+    "word for later": (LATER, "detectors.md"),
+    "part of a condition": (("any_of", "in_a_row", "formula", "firing"), "detectors.md"),
 }
-# Fields that the parser works out of others.
-WORKED_OUT = {("detector", "events")}
 
 
 @cache
-def all_docs() -> str:
-    return "\n".join(path.read_text() for path in DOCS)
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
 
 
-def yaml_keys() -> Iterator[tuple[str, str, str]]:
-    for what, (spec, page) in WRITTEN.items():
-        for field in spec.__struct_fields__:
-            key = SPELT.get(field, field.removesuffix("_ms"))
-            if key and (what, field) not in WORKED_OUT:
-                yield page, what, key
-
-
-def plugin_options() -> Iterator[tuple[str, str, str]]:
+def keys() -> Iterator[tuple[str, str, str]]:
+    """(page, what it belongs to, key) of everything in the tables and in the plugins."""
+    for what, (document, name) in WRITTEN.items():
+        yield from ((name, what, option.key) for option in options_of(document))
+    for what, (words, name) in OTHER_WORDS.items():
+        yield from ((name, what, word) for word in words)
     for word, kind in detectors.load().items():
-        yield from ((DETECTOR_PAGE, word, key) for key in (word, *kind.options.__struct_fields__))
-    for kind_name in sinks.kinds():
-        options = sinks.options_of(kind_name)
-        yield from ((SINK_PAGE, kind_name, key) for key in (kind_name, *(options.__struct_fields__ if options else ())))
+        # The first option of a measure, its event, is written under the word itself.
+        first = {"event"} if hasattr(kind, "share_key") else set()
+        yield "detectors.md", "a word of the catalog", word
+        yield from (("detectors.md", word, o.key) for o in options_of(kind.options) if o.key not in first)
+    for name in sinks.kinds():
+        options = sinks.options_of(name)
+        assert options is not None
+        yield from (("sinks.md", f"sink {name}", key) for key in (name, *(o.key for o in options_of(options))))
 
 
-def skip_until_written(page: str) -> None:
-    if not (ROOT / "docs" / page).exists():
-        pytest.skip(f"docs/{page} is not written yet")
-
-
-def is_explained(key: str) -> bool:
-    """In code somewhere: as `key`, as `key: value` in YAML of either style, or as a sink's `kind: key`."""
+def is_explained(key: str, text: str) -> bool:
+    """In code: as `key`, as `key: value` in YAML of either style, or under a heading of its own."""
     word = re.escape(key)
-    return re.search(rf"(`{word}\b|(^|[{{,\s-]){word}:|\bkind: {word}\b)", all_docs(), re.MULTILINE) is not None
+    return re.search(rf"(`{word}\b|(^|[{{,\s-]){word}:|^### {word}$)", text, re.MULTILINE) is not None
 
 
-@pytest.mark.parametrize(("page", "what", "key"), sorted(set(yaml_keys())))
-def test_every_key_that_can_be_written_is_explained(page: str, what: str, key: str) -> None:
-    skip_until_written(page)
-    assert is_explained(key), f"no page in docs/ explains {key!r} of a {what}"
+@pytest.mark.parametrize(("name", "what", "key"), sorted(set(keys())))
+def test_everything_that_can_be_written_is_explained_on_its_page(name: str, what: str, key: str) -> None:
+    assert is_explained(key, page(name)), f"docs/{name} does not explain {key!r} ({what})"
 
 
-@pytest.mark.parametrize(("page", "what", "key"), sorted(set(plugin_options())))
-def test_every_word_and_option_of_a_plugin_is_explained(page: str, what: str, key: str) -> None:
-    skip_until_written(page)
-    assert is_explained(key), f"no page in docs/ explains {key!r} of {what!r}"
+# ---- commands
 
 
-def test_every_command_is_explained() -> None:
-    cli = pytest.importorskip("engine.cli", reason="the command line is not there yet")
-    commands = [info.name or info.callback.__name__.replace("_", "-") for info in cli.app.registered_commands]
-    assert commands
-    unexplained = [name for name in commands if f"beforehand {name}" not in all_docs()]
-    assert not unexplained, f"no page in docs/ explains these commands: {unexplained}"
+def options() -> Iterator[tuple[str, str]]:
+    for command, found in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        yield command, f"beforehand {command}"
+        for parameter in found.params:
+            if parameter.name != "help":
+                is_option = parameter.param_type_name == "option"
+                yield command, parameter.opts[0] if is_option else parameter.name.upper()
 
 
-LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+@pytest.mark.parametrize(("command", "typed"), sorted(options()))
+def test_every_command_and_option_is_explained(command: str, typed: str) -> None:
+    """Each command has a section of its own, which names all it takes."""
+    section = re.search(rf"^## {command}$(.*?)(?=^## |\Z)", page("commands.md"), re.MULTILINE | re.DOTALL)
+    assert section, f"docs/commands.md has no section on {command}"
+    assert typed in section[1], f"docs/commands.md does not explain {typed} of {command}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert not broken, f"{page.name} links to what is not there: {broken}"
+# ---- links
+
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]+)?\)")
+every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    without_code = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", without_code, re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_links_lead_somewhere(path: Path) -> None:
+    for link, anchor in LINK.findall(path.read_text()):
+        there = path.parent / link if link else path
+        assert there.exists(), f"{path.name} links to {link}, which is not there"
+        assert not anchor or anchor in anchors(there), f"{path.name} links to {link}{anchor}, which is no heading"
+
+
+def test_every_page_is_listed_in_the_index() -> None:
+    listed = {link for link, _anchor in LINK.findall(page("index.md"))}
+    missing = [path.name for path in DOCS.glob("*.md") if path.name not in listed | {"index.md"}]
+    assert not missing
 
 
 def test_the_readme_names_targets_that_make_has() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z]+)`", (ROOT / "README.md").read_text()))
-    assert named <= targets
+    named = set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert {one or other for one, other in named} <= targets

@@ -1,0 +1,97 @@
+"""Every YAML example in README.md and docs/ is loaded as a reader would load it, and the tests in it are run.
+
+A fragment is completed with what it leaves out: a few lines of project file, a detector's head, a play by that name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Problem
+from engine.shells.trials import run_tests
+from engine.shells.wiring import check_configuration, plugins
+from engine.spec.detectors import DetectorDocument
+
+ROOT = Path(__file__).parents[2]
+# Examples that need what their own page defines are loaded by a test of their own.
+APART = {"plugins.md": "test_plugins_page.py"}
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name not in APART)]
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOP = re.compile(r"^(\w+):", re.MULTILINE)
+
+PROJECT = {
+    "project": "meadow",
+    "entities": "{customer: customer, account: account, order: order, session: session, region: region, case: case}",
+    "streams": "{app: {from: app.jsonl}}",
+    "sinks": "{log: {kind: stdout}, desk: {kind: stdout}, console: {kind: stdout}}",
+    "channels": "{email: log, desk: desk, chat: log, system: log}",
+}
+HEAD = {"detector": "example", "owner": "care", "reason": "errors", "per": "account"}
+WATCH = {"watch": "{tickets: {count: ticket.opened, over: 7d}}", "when": "{tickets: {at_least: 5}}"}
+PLAY = 'play: {name}\nchannel: email\nclass: service\nowner: care\ntext: "Call {{{{ account.name }}}}: {{{{ why }}}}"\n'
+DETECTOR_KEYS = frozenset(DetectorDocument.__struct_encode_fields__)
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    for path in PAGES:
+        for found in BLOCK.finditer(path.read_text()):
+            line = path.read_text()[: found.start()].count("\n") + 1
+            yield f"{path.name}:{line}", found[1]
+
+
+def completed(written: str, defaults: dict[str, str]) -> str:
+    missing = [f"{key}: {value}" for key, value in defaults.items() if key not in TOP.findall(written)]
+    return "\n".join([*missing, written])
+
+
+def folder_with(folder: Path, written: str) -> Path:
+    """A configuration around the example. A block that fits no kind of file fails here."""
+    keys = set(TOP.findall(written))
+    project, play, detector = "", "", ""
+    if keys & DETECTOR_KEYS - {"owner", "reason"}:
+        bare = not keys & {"watch", "when"}
+        detector = completed(written, {**HEAD, **(WATCH if bare else {})})
+    elif "play" in keys:
+        play = written
+    elif keys and keys <= {*PROJECT, "unit", "time_zone", "max_ahead", "dedup_for", "wait", "retention", "bounds"}:
+        project = written
+    elif written.startswith("    map:"):
+        project = f"streams:\n  rows:\n    from: rows.csv\n    format: csv\n{written}"
+    else:
+        pytest.fail(f"this is no kind of file that is known here, with the keys {keys}")
+    names = set(re.findall(r"[{ ]play: ([a-z-]+)", detector))
+    write(folder / "beforehand.yml", completed(project, PROJECT))
+    write(folder / "playbooks" / "plays.yml", play or "---\n".join(PLAY.format(name=name) for name in sorted(names)))
+    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)]) if detector else "")
+    return folder
+
+
+def others(detector: str) -> list[str]:
+    """Detectors that the example asks about with `firing`."""
+    named = re.findall(r"firing: \[?([a-z, -]+)", detector)
+    names = {name for group in named for name in group.split(", ")} - set(re.findall(r"^detector: (.+)$", detector))
+    head = [completed("", {**HEAD, **WATCH, "detector": name}) + "\n" for name in sorted(names)]
+    return [text for text in head if f"detector: {text}" not in detector]
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if text:
+        path.write_text(text)
+
+
+def serious(problem: Problem) -> bool:
+    return problem.code not in ("no-tests",)
+
+
+@pytest.mark.parametrize("written", [pytest.param(text, id=place) for place, text in blocks()])
+def test_an_example_is_sound_and_does_what_its_tests_say(written: str, tmp_path: Path) -> None:
+    configuration, problems = check_configuration(folder_with(tmp_path, written))
+    assert not [str(problem) for problem in problems if serious(problem)]
+    assert configuration is not None
+    failures = [failure for trial in run_tests(configuration, plugins()) for failure in trial.failures]
+    assert not failures, "\n".join(failures)
