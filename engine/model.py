@@ -30,7 +30,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
     `entities` maps an entity kind to its id (`{"customer": "c7"}`), `attributes` is the record as it came in,
     `body` is a 64-bit digest of the raw bytes that tells a repeated event from a conflicting one, and `id_is_weak`
-    says that the id was derived from the position, so that a repeat at another position cannot be recognised.
+    says that the id was derived from the position, so that a repeat at another position cannot be recognised. `seen` is
+    the 64-bit digest of stream and id by which a repeat is recognised (0 = not worked out).
     """
 
     id: str
@@ -42,6 +43,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     arrived_at: int = 0
     body: int = 0
     id_is_weak: bool = False
+    seen: int = 0
 
 
 class Routed(msgspec.Struct, frozen=True, gc=False):

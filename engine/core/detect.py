@@ -7,22 +7,18 @@ present, so what it says does not depend on when the tick came.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 
-import xxhash
-
 from engine.core.conditions import slot_of
+from engine.core.digest import seen_digest
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.plan import KindPlan, Ops, Plan
-from engine.core.state import EVENT_IDS_KEPT, Entity, Stalls
-from engine.model import Json, Routed, StreamResumed, StreamStalled
+from engine.core.state import EVENT_IDS_KEPT, EVENT_IDS_MOST, Entity, Stalls
+from engine.model import Event, Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
 from engine.spec.zones import is_zone
-
-_digest = xxhash.xxh3_64_intdigest
 
 
 class Detect:
@@ -38,7 +34,6 @@ class Detect:
         self._touched = entities.touched
         self._watched = {kind: (plan.kinds[kind], entities.of_kind(kind)) for kind in plan.kinds}
         self._profile = {stream.name: stream.describes for stream in project.streams if stream.describes}
-        self._seeds = _Seeds()
         self._generation = max(1, project.bounds.seen_ids // 2)
         self._dedup_for_ms = project.dedup_for_ms
         self._keys_most = project.bounds.keys_per_entity_kind
@@ -47,7 +42,7 @@ class Detect:
 
     # ---- events
 
-    def on_event(self, routed: Routed) -> None:
+    def on_event(self, routed: Routed) -> None:  # noqa: C901  one function, as each call would cost a tenth
         """Take one event of one entity. This is the hot path: what is rare stands in functions of its own."""
         watched = self._watched.get(routed.entity)
         if watched is None:
@@ -64,8 +59,14 @@ class Detect:
         if not entity.touched:
             entity.touched = True
             self._touched.append(entity)
-        if not event.id_is_weak and self._is_repeat(entity, routed):
-            return
+        if seen := event.seen or self._digest_of(event):
+            ids, before = entity.ids, entity.ids_before
+            if seen in ids or (before is not None and seen in before):
+                self._repeated(entity, routed, seen)
+                return
+            ids[seen] = event.body
+            if len(ids) >= self._generation or at - entity.ids_since > self._dedup_for_ms:
+                self._next_generation(entity, routed)
         if at > entity.wake:
             self._run_timers(kind, entity, at - 1)
         if at > entity.seen_at:
@@ -74,26 +75,20 @@ class Detect:
             self._seen_earlier(kind, entity, at)
         if len(event.entities) > 1 or event.stream in self._profile:
             self._get_to_know(entity, routed)
-        self._feed(kind.by_event.get(event.event, kind.otherwise), entity, routed, kind)
-
-    def _feed(self, ops: Ops, entity: Entity, routed: Routed, kind: KindPlan) -> None:
-        event, slots, event_ids = routed.event, entity.slots, entity.event_ids
+        ops = kind.by_event.get(event.event) or kind.otherwise
         refused = False
-        for at, add in ops.adds:
-            slot = slots[at]
-            if slot is None:
-                slot = slot_of(entity, at, kind.trackers[at])
+        for tracker_at, add in ops.adds:
+            slot = entity.slots[tracker_at] or slot_of(entity, tracker_at, kind.trackers[tracker_at])
             taken = add(slot, event, entity)
             if taken:
-                ids = event_ids[at]
-                ids.append(event.id)  # type: ignore[union-attr]
-                if len(ids) > EVENT_IDS_KEPT:  # type: ignore[arg-type]
-                    del ids[0]  # type: ignore[union-attr]
+                event_ids = entity.event_ids[tracker_at]
+                event_ids.append(event.id)
+                if len(event_ids) > EVENT_IDS_MOST:
+                    del event_ids[:-EVENT_IDS_KEPT]
             elif taken is False:
                 refused = True
-        now = entity.seen_at
-        for judge in ops.glance(entity, now):
-            self._episodes.judge(judge, entity, now)
+        for judge in ops.glance(entity, entity.seen_at):
+            self._episodes.judge(judge, entity, entity.seen_at)
         if ops.timed or entity.episodes is not None:
             self._look_again(ops, entity, kind)
         if refused:
@@ -156,17 +151,9 @@ class Detect:
         self._set_wake(kind, entity)
         self.entities.touch(entity)
 
-    def _is_repeat(self, entity: Entity, routed: Routed) -> bool:
-        """Has this entity had an event of this stream and id? Remembers it, if not."""
-        event, ids = routed.event, entity.ids
-        seen = _digest(event.id.encode(), self._seeds[event.stream])
-        if seen in ids or (entity.ids_before is not None and seen in entity.ids_before):
-            self._repeated(entity, routed, seen)
-            return True
-        ids[seen] = event.body
-        if len(ids) >= self._generation or event.at - entity.ids_since > self._dedup_for_ms:
-            self._next_generation(entity, routed)
-        return False
+    def _digest_of(self, event: Event) -> int:
+        """The digest of an id that the router has not worked out; 0 where the id is weak."""
+        return 0 if event.id_is_weak else seen_digest(event.id, event.stream)
 
     def _repeated(self, entity: Entity, routed: Routed, seen: int) -> None:
         """An event that this entity had before. The same id with another body is set aside."""
@@ -250,14 +237,6 @@ class Detect:
                     self.stalls.begin(event, record.since)
                 else:
                     self.stalls.end(event, record.at)
-
-
-class _Seeds(dict[str, int]):
-    """A number for each stream's name, so that equal ids of two streams are two ids."""
-
-    def __missing__(self, stream: str) -> int:
-        self[stream] = seed = zlib.crc32(stream.encode())
-        return seed
 
 
 def _wakes(kind: KindPlan, index: int, due: int) -> int:

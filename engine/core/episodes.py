@@ -151,5 +151,5 @@ def _story(judge: Judge, entity: Entity, now: int) -> tuple[Reading, ...]:
 
 
 def _event_ids(judge: Judge, entity: Entity) -> tuple[str, ...]:
-    ids = [event_id for at in judge.at for event_id in entity.event_ids[at] or ()]
+    ids = [event_id for at in judge.at for event_id in entity.event_ids[at][-EVENT_IDS_KEPT:]]
     return tuple(dict.fromkeys(ids))[-EVENT_IDS_KEPT:]

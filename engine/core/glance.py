@@ -7,7 +7,7 @@ configuration are the only thing that goes into the source from outside. The con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Generic, TypeAlias, TypeVar, cast
 
@@ -17,6 +17,7 @@ from engine.core.conditions import Joined, Limit, Quick, slot_of
 from engine.core.state import Entity
 from engine.ports import Tracker
 
+_LINES = "found by line"
 _OPERATORS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
 
 Found = TypeVar("Found")
@@ -36,6 +37,12 @@ def compile_glance(asked: Sequence[Asked[Found]], trackers: Sequence[Tracker]) -
     return _Writer(trackers).compile(asked)
 
 
+def asked_on_line(names: Mapping[str, object], line: int) -> object | None:
+    """What a glance was asking on a line of it, given its globals; None for any other function. For error reports."""
+    lines = names.get(_LINES)
+    return lines.get(line) if isinstance(lines, dict) else None
+
+
 class _Writer:
     """Collects source, and the values that its names stand for."""
 
@@ -47,15 +54,16 @@ class _Writer:
     def compile(self, asked: Sequence[Asked[Found]]) -> Glance[Found]:
         tests = [line for number, each in enumerate(asked) for line in self._test(number, each)]
         slots = [line for at, limit in sorted(self._slots.items()) for line in self._slot(at, limit)]
-        lines = ["slots = entity.slots", *slots, "found = ()", *tests, "return found"]
-        source = "def glance(entity, now):\n" + "".join(f"    {line}\n" for line in lines)
+        head = ["def glance(entity, now):", " slots = entity.slots", *slots, " found = ()"]
+        self._names[_LINES] = {len(head) + 1 + 2 * number: each.found for number, each in enumerate(asked)}
+        source = "\n".join([*head, *tests, " return found"])
         module = compile(source, "<glance>", "exec")
         code = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
         return cast("Glance[Found]", FunctionType(code, self._names))
 
     def _test(self, number: int, asked: Asked[Found]) -> list[str]:
         self._names[f"found_{number}"] = (asked.found,)
-        return [f"if {self._condition(asked.quick)}:", f"    found += found_{number}"]
+        return [f" if {self._condition(asked.quick)}:", f"  found += found_{number}"]
 
     def _condition(self, quick: Quick) -> str:
         if isinstance(quick, Joined):
@@ -76,9 +84,9 @@ class _Writer:
         """The slot, made if it is not there yet, and brought to the present."""
         self._names |= {f"tracker_{at}": self._trackers[at], f"advance_{at}": limit.inline.advance}
         return [
-            f"slot_{at} = slots[{at}]",
-            f"if slot_{at} is None:",
-            f"    slot_{at} = slot_of(entity, {at}, tracker_{at})",
-            f"if slot_{at}[0] < now // {limit.inline.step_ms}:",
-            f"    advance_{at}(slot_{at}, now // {limit.inline.step_ms})",
+            f" slot_{at} = slots[{at}]",
+            f" if slot_{at} is None:",
+            f"  slot_{at} = slot_of(entity, {at}, tracker_{at})",
+            f" if slot_{at}[0] < now // {limit.inline.step_ms}:",
+            f"  advance_{at}(slot_{at}, now // {limit.inline.step_ms})",
         ]

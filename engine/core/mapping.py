@@ -12,6 +12,7 @@ import xxhash
 
 from engine.core.cloudevents import in_event_shape, is_cloud_event
 from engine.core.decode import ID_CHARS, Reason, Refused, compound, id_text, shown
+from engine.core.digest import stream_seed
 from engine.core.entity_ids import EntityReader
 from engine.core.fields import Getter, field_getter, value_getter
 from engine.core.instants import BadInstant, TimeReader, time_reader
@@ -47,7 +48,7 @@ class EventReader(NamedTuple):
 
 def shape_reader(stream: StreamSpec, entities: EntityReader, max_ahead_ms: int) -> EventReader:
     """Reads rows in the event shape. The hot path: the row itself becomes the event's attributes, uncopied."""
-    name = stream.name
+    name, seed = stream.name, stream_seed(stream.name)
     time_of = _named_time(time_reader(TimeFrom()), "at")
     default_type = "profile.updated" if stream.family == "profile" else ""
 
@@ -69,7 +70,8 @@ def shape_reader(stream: StreamSpec, entities: EntityReader, max_ahead_ms: int) 
         body = _digest(row.raw)
         found = entities(fields)
         if id_:
-            return Event(id_, event, at, name, found, fields, arrived, body)
+            seen = _digest(id_.encode(), seed)
+            return Event(id_, event, at, name, found, fields, arrived, body, False, seen)  # noqa: FBT003
         return Event(weak_id(name, row, body), event, at, name, found, fields, arrived, body, True)  # noqa: FBT003
 
     def when(fields: dict[str, Json]) -> int:
@@ -110,7 +112,7 @@ def mapped_getters(spec: EventMap) -> dict[str, Sequence[tuple[str, Getter]]]:
 
 def weak_id(stream: str, row: Origin, body: int) -> str:
     """An id for a row without one. The body is part of it, as a rotated file uses its positions again."""
-    return f"{stream}/{row.source[-100:]}@{row.position}-{body:016x}"
+    return f"{stream}/{row.source[-100:]}@{row.position:012d}-{body:016x}"
 
 
 def _parts(source: ValueFrom | tuple[ValueFrom, ...]) -> tuple[ValueFrom, ...]:

@@ -18,11 +18,14 @@ from engine.ports import NEVER, Slot, Tracker
 
 VERSION = 1
 EVENT_IDS_KEPT = 20
+# They are cut back to that many only now and then, as cutting costs as much for many as for one.
+EVENT_IDS_MOST = 32
 
 # Seen ids -> digest of the body they came with.
 SeenIds: TypeAlias = dict[int, int]
 _NO_ATTRIBUTES: dict[str, Json] = {}
 _NO_RELATED: dict[str, str] = {}
+_NO_IDS: list[str] = []  # what a slot that is not used yet has; never added to
 
 
 class DamagedRecord(Exception):
@@ -122,7 +125,7 @@ class Entity:
         self.position = -1
         self.zone = "UTC"
         self.slots: list[Slot | None] = [None] * trackers
-        self.event_ids: list[list[str] | None] = [None] * trackers
+        self.event_ids: list[list[str]] = [_NO_IDS] * trackers
         self.episodes: dict[int, Episode] | None = None
         self.dues: dict[int, int] | None = None
         self.wake = NEVER
@@ -156,7 +159,7 @@ class Stored(msgspec.Struct, array_like=True):
     position: int
     zone: str
     slots: list[Any]
-    event_ids: list[list[str] | None]
+    event_ids: list[list[str]]
     episodes: dict[str, Episode]
     dues: dict[str, int]
     ids: tuple[bytes, bytes]
@@ -200,7 +203,7 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.position,
         entity.zone,
         entity.slots,
-        entity.event_ids,
+        [ids[-EVENT_IDS_KEPT:] for ids in entity.event_ids],
         {detectors[at]: episode for at, episode in (entity.episodes or {}).items()},
         {detectors[at]: due for at, due in (entity.dues or {}).items()},
         _pack(entity.ids),

@@ -1,7 +1,7 @@
 """Takes a detector out of service when rows keep breaking the engine in it, so that the others go on.
 
 A row that raises is set aside as `poison` whichever detector it was. Which one it was is read from the traceback: the
-step keeps the detector it judges in `judge`, and the tracker it feeds in `at`.
+step keeps the detector it judges in `judge`, the tracker it feeds in `tracker_at`, and a glance has a line for each.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from types import TracebackType
 
 import msgspec
 
+from engine.core.glance import asked_on_line
 from engine.core.plan import Judge, KindPlan
 from engine.model import MINUTE_MS
 from engine.spec.types import Configuration
@@ -45,10 +46,11 @@ def culprits(fault: Exception) -> set[str]:
     frame: TracebackType | None = fault.__traceback__
     while frame is not None:
         names = frame.tb_frame.f_locals
-        judge, kind, at = names.get("judge"), names.get("kind"), names.get("at")
+        judge = names.get("judge") or asked_on_line(frame.tb_frame.f_globals, frame.tb_lineno)
+        kind, at = names.get("kind"), names.get("tracker_at")
         if isinstance(judge, Judge):
             found = {judge.spec.name}
-        elif isinstance(kind, KindPlan) and "taken" in frame.tb_frame.f_code.co_varnames:
+        elif isinstance(kind, KindPlan) and at is not None:
             found = {each.spec.name for each in kind.judges.values() if at in each.at}
         frame = frame.tb_next
     return found
