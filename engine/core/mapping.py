@@ -111,7 +111,7 @@ def mapped_getters(spec: EventMap) -> dict[str, Sequence[tuple[str, Getter]]]:
 
 
 def weak_id(stream: str, row: Origin, body: int) -> str:
-    """An id for a row without one. The body is part of it, as a rotated file uses its positions again."""
+    """An id for a row without one, in order of position. A rotated file uses positions again, hence the body."""
     return f"{stream}/{row.source[-100:]}@{row.position:012d}-{body:016x}"
 
 
