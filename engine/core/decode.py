@@ -47,7 +47,10 @@ class Reason(StrEnum):
     UNKNOWN_STREAM = "unknown_stream"
     ID_CONFLICT = "id_conflict"
     KEY_LIMIT = "key_limit"
-    RECORD_LIMIT = "record_limit"
+    LATE = "late"
+    RECORD_TOO_LARGE = "record_too_large"
+    POISON = "poison"
+    CRASH_LOOP = "crash_loop"
 
 
 class Refused(Exception):
