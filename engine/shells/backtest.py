@@ -118,7 +118,7 @@ class Backtest:
         for letter in letters:
             name = f"{letter.stream} {letter.reason}"
             self._letters[name] += 1
-            self._first_letters.setdefault(name, f"{letter.source} at {letter.position}: {letter.detail}")
+            self._first_letters.setdefault(name, f"{letter.source} at byte {letter.position}: {letter.detail}")
 
     def _report(self) -> BacktestReport:
         counts = self._router.drain_counts()

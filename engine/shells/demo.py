@@ -95,7 +95,7 @@ class _Shown:
         if day != self._day:
             self._day = day
             self._console.print(f"[bold]{_WEEKDAYS[day % 7]} {iso(decision.at)[:10]}[/bold]")
-        done = f"-> {decision.play}" if decision.outcome is Outcome.CHOSEN else f"(not sent: {decision.gate})"
+        done = f"-> {decision.play}" if decision.outcome is Outcome.CHOSEN else f"(not sent, {decision.detail})"
         colour = _COLOURS[decision.severity.value]
         self._console.print(
             f"  {iso(decision.at)[11:16]}  [{colour}]{escape(decision.why or decision.detector)}[/{colour}] {done}",

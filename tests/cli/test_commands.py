@@ -111,7 +111,7 @@ def test_a_backtest_reports_what_would_have_been_done(gym: Path, quickly: Before
         "",
         "          5 events from visits",
         "          1 set aside: visits bad_json",
-        "            visits.jsonl at 312: invalid literal, expected 'null': line 1 column 1 (char 0)",
+        "            visits.jsonl at byte 312: invalid literal, expected 'null': line 1 column 1 (char 0)",
         "          1 from visits: repeats, taken once",
         "",
         "stayed-away: fired once (0.39 a week), 1 still open at the end",
