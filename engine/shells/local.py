@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -17,7 +18,8 @@ import msgspec
 
 from engine.core.effects import Effects
 from engine.core.route import Row
-from engine.errors import SpecError
+from engine.errors import OperatorError, SpecError
+from engine.ports import Sink
 from engine.shells.dispatch import Dispatcher, Report
 from engine.shells.files import FilePlace
 from engine.shells.follow import Follower
@@ -98,7 +100,7 @@ class LocalShell:
             log.warning("actions held", count=held, why="decided before the restored backup's epoch")
         server = await self._serve()
         self._listen_to_signals()
-        await self._start_sending()
+        await self._start_sending(self._sinks_of(self._configuration))
         self._note_reload(self._configuration.version)
         try:
             await self._read()
@@ -137,8 +139,10 @@ class LocalShell:
     def _ask_reload(self) -> None:
         self._reload_asked = True
 
-    async def _start_sending(self) -> None:
-        sinks = build_sinks(self._configuration, self.options.state, only_kind="stdout" if self.options.dry_run else "")
+    def _sinks_of(self, configuration: Configuration) -> dict[str, Sink]:
+        return build_sinks(configuration, self.options.state, only_kind="stdout" if self.options.dry_run else "")
+
+    async def _start_sending(self, sinks: dict[str, Sink]) -> None:
         bounds = self._configuration.project.bounds
         self._dispatcher = Dispatcher(self._store.ledger, sinks, self._clock, bounds, self._report)
         await self._dispatcher.open()
@@ -161,7 +165,7 @@ class LocalShell:
         if report.what == "expired" and not self.options.follow:
             return  # recorded events have many, which the summary at the end counts
         if report.what != "delivered":
-            log.warning("action " + str(report.what), sink=report.sink, why=report.why, attempts=report.attempts)
+            log.warning("action " + str(report.what), sink=report.sink, why=_told(report), attempts=report.attempts)
 
     # ---- reading
 
@@ -192,6 +196,7 @@ class LocalShell:
         self._dispatcher.wake()
         while not self._stopping.is_set() and self._is_sending():
             await asyncio.sleep(0.01)
+            self._notice_failed_sending()
 
     def _is_sending(self) -> bool:
         ledger, now = self._store.ledger, self._clock()
@@ -258,8 +263,7 @@ class LocalShell:
         """Let the senders run, and do what is due now and then."""
         await asyncio.sleep(0)
         now = self._came_round = time.monotonic()
-        if self._sending.done():
-            self._sending.result()
+        self._notice_failed_sending()
         if now >= self._house_due:
             self._house_due = now + HOUSE_EVERY_S
             self._keep_house()
@@ -267,6 +271,10 @@ class LocalShell:
             self._reload_due = now + RELOAD_CHECK_S
             self._reload_asked = False
             await self._reload()
+
+    def _notice_failed_sending(self) -> None:
+        if self._sending.done():
+            self._sending.result()
 
     def _keep_house(self) -> None:
         for table, count in self.partition.keep_house(wall_ms()).items():
@@ -282,16 +290,17 @@ class LocalShell:
         """Take a changed configuration between two batches; one with errors changes nothing."""
         try:
             fresh = load_configuration(self.options.config)
-        except SpecError as wrong:
+            sinks = self._sinks_of(fresh)
+        except (SpecError, OperatorError) as wrong:
             if self.metrics.reload_ok._value.get():  # noqa: SLF001  the only way to read a gauge
-                log.error("configuration not taken", problems=len(wrong.problems), first=str(wrong.problems[0]))
+                log.error("configuration not taken", why=_first(wrong))
             self.metrics.reload_ok.set(0)
             return
         if fresh.version != self._configuration.version:
-            await self._change_to(fresh)
+            await self._change_to(fresh, sinks)
         self.metrics.reload_ok.set(1)
 
-    async def _change_to(self, fresh: Configuration) -> None:
+    async def _change_to(self, fresh: Configuration, sinks: dict[str, Sink]) -> None:
         await self._stop_sending()
         self._configuration = fresh
         self.partition.plan = plan_of(fresh)
@@ -299,13 +308,24 @@ class LocalShell:
         if self._follower:
             self._follower.close()
             self._open_follower()
-        await self._start_sending()
+        await self._start_sending(sinks)
         self._note_reload(fresh.version)
 
     def _note_reload(self, version: str) -> None:
         self.metrics.reload_ok.set(1)
         self.metrics.reload_at.set(wall_ms() / 1000)
         log.info("configuration in force", version=version, detectors=len(self._configuration.detectors))
+
+
+def _first(wrong: SpecError | OperatorError) -> str:
+    if isinstance(wrong, OperatorError):
+        return str(wrong)
+    return f"{wrong.problems[0]} ({len(wrong.problems)} in all)"
+
+
+def _told(report: Report) -> str:
+    """The why without what the receiver said, which may be what it was sent. The ledger keeps all of it."""
+    return report.why.partition(": ")[0]
 
 
 def run(configuration: Configuration, options: RunOptions, watch: Watch = lambda effects: None) -> LocalShell:
@@ -316,4 +336,21 @@ def run(configuration: Configuration, options: RunOptions, watch: Watch = lambda
         await shell.run()
         return shell
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except (sqlite3.Error, MemoryError, ExceptionGroup) as error:
+        raise _in_words(error, options.state) from error
+
+
+def _in_words(error: Exception, state: Path) -> Exception:
+    """What the operator can do about it; any other fault is a bug, and stays what it is."""
+    if isinstance(error, ExceptionGroup):
+        return _in_words(error.exceptions[0], state)
+    if isinstance(error, sqlite3.Error):
+        return OperatorError(
+            f"{state} cannot be read or written ({error}): is the disk full? Nothing is lost: "
+            "what was not stored is taken again at the next start"
+        )
+    if isinstance(error, MemoryError):
+        return OperatorError("out of memory; nothing is lost. Give it more, or lower bounds.events_per_batch")
+    return error

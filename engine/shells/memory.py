@@ -10,7 +10,7 @@ from engine.core.gates import UnitState
 from engine.core.plan import Plan
 from engine.core.state import Carried, DamagedRecord, Entity, Stalls, decode, encode, restore
 from engine.errors import OperatorError
-from engine.shells.store import Store
+from engine.shells.store import Store, unusable
 
 # Entities and units kept decoded in memory between batches, per kind; the rest is read when it is needed.
 IN_MEMORY_MOST = 200_000
@@ -37,9 +37,8 @@ class Memory:
         try:
             stored = decode(record)
         except DamagedRecord as fault:
-            raise OperatorError(
-                f"the stored record of one {kind} is damaged: {fault}; restore a backup as docs/operations.md describes"
-            ) from fault
+            why = f"the stored record of one {kind} is damaged: {fault}"
+            raise OperatorError(unusable(self._store.folder, why)) from fault
         kind_plan = self._plan.kinds[kind]
         into = Carried(kind_plan.wanted, self._stalls, self._now)
         entity = restore(kind, key, stored, self._layouts[stored.layout], into)

@@ -28,6 +28,8 @@ from engine.shells.memory import Memory, OversizedRecord, stalls_from_bytes, sta
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
 
+# Faults that say nothing about the row that was being taken when they showed.
+NOT_THE_ROW = (OperatorError, sqlite3.Error, MemoryError)
 ROUTER, PLACES, STALLS, PLAN = "router", "places", "stalls", "plan"
 
 
@@ -71,13 +73,13 @@ class Partition:
     def take(self, rows: Sequence[Row], places: Mapping[str, FilePlace], arrived_at: int) -> Effects:
         """Take rows in and commit. A row that breaks the engine is set aside, the others are taken.
 
-        Raises OperatorError and sqlite3.Error, after which this partition must not be used any more.
+        Raises OperatorError, sqlite3.Error and MemoryError, after which this partition must not be used any more.
         """
         if self._attempts.begin(digest(*(f"{key}@{place.offset}" for key, place in sorted(self.places.items())))):
             return self._one_by_one(rows, places, arrived_at)
         try:
             return self._commit(self._run(rows), places, arrived_at)
-        except (OperatorError, sqlite3.Error):
+        except NOT_THE_ROW:
             raise
         except Exception:
             self.reload()
@@ -90,16 +92,8 @@ class Partition:
 
     def _run(self, rows: Sequence[Row]) -> Effects:
         letters: list[DeadLetter] = []
-        router, chain = self.router, self.chain
-        for row in rows:
-            for outcome in router.route(row):
-                if isinstance(outcome, DeadLetter):
-                    letters.append(outcome)
-                else:
-                    chain.take(outcome)
-            for tick in router.ticks():
-                chain.take(tick)
-        effects = chain.drain()
+        self.chain.take_all(self.router.route_all(rows, letters))
+        effects = self.chain.drain()
         effects.dead_letters[:0] = letters
         return effects
 
@@ -131,7 +125,7 @@ class Partition:
             effects = self._run([row])
             self._write(effects, self.places, arrived_at)
             self._memory.saved()
-        except (OperatorError, sqlite3.Error):
+        except NOT_THE_ROW:
             raise
         except Exception as fault:
             self.store.db.execute("ROLLBACK TO alone")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ FILE = "state.db"
 LOCK = "lock"
 # Grows with every change of the tables; an older engine refuses a newer file.
 SCHEMA_VERSION = 1
+CHECK_BYTES = 4
 # A file up to this size is checked page by page at every start, in a second or two.
 CHECKED_AT_START_BYTES = 512 * 1024 * 1024
 
@@ -66,7 +68,7 @@ class Store:
             self.db = _open(folder / FILE)
             self.ledger = Ledger(self.db, self.transaction, Mark(folder))
         except sqlite3.Error as error:
-            raise OperatorError(_unusable(folder, error)) from error
+            raise OperatorError(unusable(folder, str(error))) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -87,11 +89,18 @@ class Store:
     # ---- facts
 
     def fact(self, name: str) -> bytes | None:
+        """Raises OperatorError if it is damaged, as do the other readers of what is remembered."""
         found = self.db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if found is None else bytes(found[0])
+        return None if found is None else self._unsealed(found[0], f"fact '{name}'")
 
     def set_fact(self, name: str, value: bytes) -> None:
-        self.db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+        self.db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, _sealed(value)))
+
+    def _unsealed(self, content: bytes, what: str) -> bytes:
+        body, check = content[:-CHECK_BYTES], content[-CHECK_BYTES:]
+        if zlib.crc32(body).to_bytes(CHECK_BYTES, "little") != check:
+            raise OperatorError(unusable(self.folder, f"the stored {what} is damaged"))
+        return body
 
     # ---- what is remembered
 
@@ -129,11 +138,12 @@ class Store:
 
     def unit(self, unit: str) -> bytes | None:
         found = self.db.execute("SELECT record FROM units WHERE unit = ?", (unit,)).fetchone()
-        return None if found is None else bytes(found[0])
+        return None if found is None else self._unsealed(found[0], "record of one unit")
 
     def put_units(self, rows: Iterable[tuple[str, bool, bytes]]) -> None:
         """(unit, whether it has candidates waiting, record)."""
-        self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", rows)
+        sealed = [(unit, waiting, _sealed(record)) for unit, waiting, record in rows]
+        self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", sealed)
 
     def waiting_units(self) -> set[str]:
         return {unit for (unit,) in self.db.execute("SELECT unit FROM units WHERE waiting")}
@@ -244,8 +254,14 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _unusable(folder: Path, error: sqlite3.Error) -> str:
+def _sealed(content: bytes) -> bytes:
+    """With a checksum behind it. Records of entities bring their own, as they also travel without this store."""
+    return content + zlib.crc32(content).to_bytes(CHECK_BYTES, "little")
+
+
+def unusable(folder: Path, why: str) -> str:
+    """What to say of a database that cannot be worked with as it is."""
     return (
-        f"{folder / FILE} cannot be used ({error}); nothing was changed. "
+        f"{folder / FILE} cannot be used ({why}); nothing was changed. "
         "Restore a backup as docs/operations.md describes, or move the folder aside to begin anew"
     )

@@ -50,7 +50,8 @@ def _judge_state(world: World, oracle: Oracle) -> None:
         if world.lost_places:
             ours = msgspec.structs.replace(ours, position=theirs.position)
         assert ours == theirs, f"what is remembered of {name} differs:\n{ours}\n{theirs}"
-    units = {unit: bytes(record) for unit, record in disk.execute("SELECT unit, record FROM units")}
+    store = world.machine.start_store()
+    units = {unit: store.unit(unit) for (unit,) in disk.execute("SELECT unit FROM units")}
     assert units == {unit: record for unit, record in oracle.units.items() if unit in units}, "units differ"
 
 

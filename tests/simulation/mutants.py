@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.core import route
+from engine.core.detect import Detect
 from engine.core.effects import Effects
 from engine.core.route import Router, RouterChanges
+from engine.model import Routed
 from engine.ports import Delivered, Sink, Unknown, Verdict
 from engine.shells import dispatch, outcome
 from engine.shells.dispatch import Dispatcher
@@ -131,12 +133,15 @@ def _restore_without(patch: Patch, less: Callable[[RouterChanges], RouterChanges
 
 
 def repeats_are_recognised_by_position_only(patch: Patch) -> None:
-    accept = Router._accept
+    on_event = Detect.on_event
 
-    def weak(self: Router, event: Any, flow: Any, row: Any, out: Any) -> None:
-        accept(self, msgspec.structs.replace(event, id_is_weak=True), flow, row, out)
+    def forgetful(self: Detect, routed: Routed) -> None:
+        entity = self.entities.get(routed.entity, routed.key)
+        if entity:
+            entity.ids, entity.ids_before = {}, None
+        on_event(self, routed)
 
-    patch(Router, "_accept", weak)
+    patch(Detect, "on_event", forgetful)
 
 
 # ---- ids and the ledger
