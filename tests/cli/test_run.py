@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.cli.conftest import VISITS, Beforehand
+from tests.cli.conftest import MAIN, VISITS, Beforehand
 
 SENT = "ring-them -> owner:front-desk (desk): ben stays away | ben has not come for two weeks. Ring them."
 
@@ -99,3 +101,12 @@ def test_the_demo_touches_nobody_elses_folder(tmp_path: Path, beforehand: Before
     assert refused.returncode == 1
     assert refused.stderr == "beforehand: mine exists and is not a demo's; name another with --folder\n"
     assert not list((tmp_path / "mine").iterdir())
+
+
+def test_events_can_come_from_standard_input(gym: Path) -> None:
+    project = gym / "config" / "beforehand.yml"
+    project.write_text(project.read_text().replace("from: visits.jsonl", 'from: "-"'))
+    command = [sys.executable, "-c", MAIN, "run", "--event-clock"]
+    done = subprocess.run(command, cwd=gym, input=VISITS, capture_output=True, text=True, timeout=60)
+    assert SENT in done.stdout
+    assert told(done.stderr)[-1] == "actions: 1 delivered"
