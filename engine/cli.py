@@ -47,8 +47,13 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
-    except (OperatorError, OSError) as wrong:  # a file that is not there, or may not be written, is the operator's
+    except OperatorError as wrong:
         typer.echo(f"beforehand: {wrong}", err=True)
+        sys.exit(1)
+    except OSError as wrong:  # a file that is not there, or may not be written
+        typer.echo(
+            f"beforehand: {wrong.filename}: {wrong.strerror}" if wrong.filename else f"beforehand: {wrong}", err=True
+        )
         sys.exit(1)
 
 

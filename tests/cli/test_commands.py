@@ -140,7 +140,7 @@ def test_missing_data_is_told_in_a_line(gym: Path, quickly: Beforehand) -> None:
 def test_a_file_that_cannot_be_written_is_told_in_a_line(gym: Path, quickly: Beforehand) -> None:
     refused = quickly("backtest", "--decisions", "no/such/folder.jsonl")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("beforehand: [Errno 2] No such file or directory")
+    assert refused.stderr == "beforehand: no/such/folder.jsonl: No such file or directory\n"
 
 
 # ---- wrong usage
