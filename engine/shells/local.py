@@ -29,7 +29,7 @@ from engine.shells.metrics import Metrics
 from engine.shells.partition import Partition
 from engine.shells.serving import Server, application
 from engine.shells.sources import read_all
-from engine.shells.store import Store
+from engine.shells.store import Store, in_words
 from engine.shells.times import RunningClock
 from engine.shells.wiring import build_sinks, load_configuration, plan_of
 from engine.spec.types import Configuration
@@ -347,10 +347,7 @@ def _in_words(error: Exception, state: Path) -> Exception:
     if isinstance(error, ExceptionGroup):
         return _in_words(error.exceptions[0], state)
     if isinstance(error, sqlite3.Error):
-        return OperatorError(
-            f"{state} cannot be read or written ({error}): is the disk full? Nothing is lost: "
-            "what was not stored is taken again at the next start"
-        )
+        return OperatorError(in_words(state, error))
     if isinstance(error, MemoryError):
         return OperatorError("out of memory; nothing is lost. Give it more, or lower bounds.events_per_batch")
     return error

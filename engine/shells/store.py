@@ -68,7 +68,7 @@ class Store:
             self.db = _open(folder / FILE)
             self.ledger = Ledger(self.db, self.transaction, Mark(folder))
         except sqlite3.Error as error:
-            raise OperatorError(unusable(folder, str(error))) from error
+            raise OperatorError(in_words(folder, error)) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -257,6 +257,16 @@ def _open(path: Path) -> sqlite3.Connection:
 def _sealed(content: bytes) -> bytes:
     """With a checksum behind it. Records of entities bring their own, as they also travel without this store."""
     return content + zlib.crc32(content).to_bytes(CHECK_BYTES, "little")
+
+
+def in_words(folder: Path, error: sqlite3.Error) -> str:
+    """What a fault of the database means to the person who has to do something about it."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return unusable(folder, str(error))
+    return (
+        f"{folder / FILE} cannot be read or written ({error}): is the disk full? Nothing is lost: "
+        "what was not stored is taken again at the next start"
+    )
 
 
 def unusable(folder: Path, why: str) -> str:
