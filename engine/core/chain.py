@@ -34,8 +34,13 @@ class Chain:
         self._handed_over = 0
 
     def take_all(self, records: Iterable[Record]) -> None:
+        on_event, take = self.detect.on_event, self.take
         for record in records:
-            self.take(record)
+            # Most records are events of entities, so they are spared a call.
+            if type(record) is Routed and record.entity != UNIT:
+                on_event(record)
+            else:
+                take(record)
 
     def take(self, record: Record) -> None:
         if isinstance(record, Routed):

@@ -83,9 +83,10 @@ class _Flow:
         self.accepted = 0
         self.decode = json_decoder(project.bounds.event_bytes, project.bounds.depth, strict=spec.strict_json)
         self.readers = _readers(project, spec, aliases)
-        self.whole = self.readers[0].read if not spec.maps else None
         self.can_stall = spec.stalled_after_ms > 0
         self.is_profile = spec.family == "profile"
+        is_plain = not (spec.maps or self.can_stall or self.is_profile)
+        self.plain = self.readers[0].read if is_plain else None
         self._watched = watched
         self.kinds_of: dict[str, tuple[str, ...]] = {}
         self.known_fields = _declared_fields(project, spec)
@@ -125,16 +126,6 @@ class Router:
         silent is told before the event that shows it.
         """
         out: list[Outcome] = []
-        flow = self._flows.get(row.stream)
-        if flow is not None and flow.whole is not None and row.fields is None and not row.fault:
-            # The same as below for what nearly every row is: one event, not decoded yet.
-            try:
-                event = flow.whole(flow.decode(row.raw), row)
-            except Refused as refusal:
-                return [self._dead(row, refusal)]
-            if event is not None:
-                self._accept(event, flow, row, out)
-            return out
         for found in self.events(row):
             if isinstance(found, DeadLetter):
                 out.append(found)
@@ -145,15 +136,44 @@ class Router:
     def route_all(self, rows: Iterable[Row], letters: list[DeadLetter]) -> Iterator[Record]:
         """The records that rows come to, each row's ticks behind it; what is refused is added to `letters`.
 
-        Rows are taken as the records are, so nothing piles up between the steps.
+        It is `route` and `ticks` for each row, with what nearly all rows are (one event, of a stream that is not
+        special) written out in one loop. Rows are taken as the records are, so nothing piles up between the steps.
         """
+        flows, reach = self._flows, self._progress.reach
         for row in rows:
-            for outcome in self.route(row):
-                if isinstance(outcome, DeadLetter):
-                    letters.append(outcome)
-                else:
-                    yield outcome
-            yield from self.ticks()
+            flow = flows.get(row.stream)
+            if flow is None or flow.plain is None or row.fault:
+                yield from self._one(row, letters)
+                continue
+            try:
+                event = flow.plain(flow.decode(row.raw) if row.fields is None else row.fields, row)
+            except Refused as refusal:
+                letters.append(self._dead(row, refusal))
+                yield from self.ticks()
+                continue
+            assert event is not None, "only a stream with maps has rows without an event"
+            flow.accepted += 1
+            is_due = reach(row.clock or row.source, event.at)
+            if is_due:
+                yield from self._progress.before(row.clock or row.source, event.at)
+            position, entities, is_first = self._position + 1, event.entities, True
+            for kind in flow.kinds_of.get(event.event) or flow.kinds(event.event):
+                if kind in entities:
+                    self._position = position
+                    yield Routed(kind, entities[kind], position, event, is_first)
+                    is_first = False
+            if is_first or event.id_is_weak:
+                self._count(event, flow, is_routed=not is_first)
+            if is_due:
+                yield from self.ticks()
+
+    def _one(self, row: Row, letters: list[DeadLetter]) -> Iterator[Record]:
+        for outcome in self.route(row):
+            if isinstance(outcome, DeadLetter):
+                letters.append(outcome)
+            else:
+                yield outcome
+        yield from self.ticks()
 
     def events(self, row: Row) -> list[Event | DeadLetter]:
         """The events a row holds, or why they were refused; moves no time and no position."""
@@ -246,8 +266,6 @@ class Router:
 
     def _accept(self, event: Event, flow: _Flow, row: Row, out: list[Outcome]) -> None:
         flow.accepted += 1
-        if event.id_is_weak:
-            self._counts["weak_id", event.stream] += 1
         if self._progress.reach(row.clock or row.source, event.at):
             out += self._progress.before(row.clock or row.source, event.at)
         if flow.can_stall:
@@ -260,10 +278,9 @@ class Router:
         if flow.is_profile and (unit := self._unit(event)):
             out.append(Routed(UNIT, unit, position, event, is_first))
             is_first = False
-        if is_first:
-            self._count_unrouted(flow, event)
-        else:
+        if not is_first:
             self._position = position
+        self._count(event, flow, is_routed=not is_first)
 
     def _unit(self, event: Event) -> str:
         for kind in self._project.unit:
@@ -285,7 +302,12 @@ class Router:
         elif flow.known_fields and not fields.keys() <= flow.known_fields:
             self._counts["unknown_field", flow.spec.name] += 1
 
-    def _count_unrouted(self, flow: _Flow, event: Event) -> None:
+    def _count(self, event: Event, flow: _Flow, *, is_routed: bool) -> None:
+        """What is worth counting besides that it was accepted."""
+        if event.id_is_weak:
+            self._counts["weak_id", event.stream] += 1
+        if is_routed:
+            return
         self._counts["unaddressed" if flow.kinds(event.event) else "unwatched", event.stream] += 1
         if flow.spec.events and event.event not in flow.spec.events:
             self._counts["unlisted_event", event.stream] += 1

@@ -203,7 +203,7 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.position,
         entity.zone,
         entity.slots,
-        [ids[-EVENT_IDS_KEPT:] for ids in entity.event_ids],
+        entity.event_ids,
         {detectors[at]: episode for at, episode in (entity.episodes or {}).items()},
         {detectors[at]: due for at, due in (entity.dues or {}).items()},
         _pack(entity.ids),
