@@ -205,6 +205,8 @@ def _run(options: local.RunOptions, log_format: Literal["text", "json"]) -> None
     summary = Summary()
     shell = local.run(wiring.load_configuration(options.config), options, summary.watch)
     summary.tell(shell.metrics, options.state, log_format)
+    if summary.broken:
+        raise typer.Exit(1)
 
 
 @app.command()

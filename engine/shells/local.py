@@ -19,6 +19,7 @@ import msgspec
 from engine.core.effects import Effects
 from engine.core.route import Row
 from engine.errors import OperatorError, SpecError
+from engine.model import Tick
 from engine.ports import Sink
 from engine.shells.dispatch import Dispatcher, Report
 from engine.shells.files import FilePlace
@@ -189,7 +190,9 @@ class LocalShell:
                 await self._settle()  # before time goes on, as they would have been then
             await self._between_batches()
         if not self._stopping.is_set():
-            self._note(partition.take_records(partition.router.end(self.options.until), wall_ms()))
+            # Older records that were added since the last run move no time, but are to be decided on as well.
+            last = partition.router.end(self.options.until) or [Tick(partition.now)]
+            self._note(partition.take_records(last, wall_ms()))
 
     async def _settle(self) -> None:
         """Wait until everything that is due has been sent; what is to be retried later stays in the ledger."""

@@ -33,6 +33,11 @@ class Summary:
         self._opened += sum(signal.state == "firing" for signal in effects.signals)
         self._set_aside.update(letter.reason for letter in effects.dead_letters)
 
+    @property
+    def broken(self) -> int:
+        """On how many rows the engine itself failed; a run with any of those has not gone well."""
+        return self._set_aside["poison"]
+
     def tell(self, metrics: Metrics, state: Path, form: Literal["text", "json"]) -> None:
         """Say it: in sentences, or as one log line where log lines are read by a program."""
         results, waiting, rows = _results(metrics), _waiting(state), _rows(metrics)
@@ -46,6 +51,8 @@ class Summary:
     def _lines(self, rows: int, results: Counter[str], waiting: Counter[State]) -> Iterator[str]:
         read = f"{counted(rows, 'row')} read{self._aside()}" if rows else "nothing new to read"
         yield f"{read}; {counted(self._opened, 'signal')} opened"
+        if self.broken:
+            yield f"  on {counted(self.broken, 'row')} the engine itself failed: see the dead letters `poison`"
         if results:
             yield "actions: " + ", ".join(f"{results[what]:,} {what}" for what in SETTLED if results[what])
         if results["expired"]:
