@@ -113,6 +113,7 @@ class Inline(msgspec.Struct, frozen=True):
 
     `known` is an expression that is true where there is a value ("" = always). Both are right once `slot[0]` is
     `now // step_ms` or more; else `advance(slot, now // step_ms)` comes first. Nothing a user wrote may stand in them.
+    Events in order of time never bring the tracker's `turn` forward.
     """
 
     value: str

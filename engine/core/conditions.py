@@ -78,6 +78,13 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     at: tuple[int, ...]
 
 
+def is_of_limits(quick: Quick) -> bool:
+    """Is it written as source in all its parts?"""
+    if isinstance(quick, Joined):
+        return all(map(is_of_limits, quick.parts))
+    return isinstance(quick, Limit)
+
+
 def slot_of(entity: Entity, at: int, tracker: Tracker) -> list[object]:
     """The entity's slot, made on first use."""
     slot = entity.slots[at]

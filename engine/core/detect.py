@@ -14,7 +14,7 @@ from engine.core.digest import seen_digest
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
-from engine.core.plan import KindPlan, Ops, Plan
+from engine.core.plan import Judge, KindPlan, Ops, Plan
 from engine.core.state import EVENT_IDS_KEPT, EVENT_IDS_MOST, Entity, Stalls
 from engine.model import Event, Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
@@ -87,20 +87,23 @@ class Detect:
                     del event_ids[:-EVENT_IDS_KEPT]
             elif taken is False:
                 refused = True
-        for judge in ops.glance(entity, entity.seen_at):
-            self._episodes.judge(judge, entity, entity.seen_at)
-        if ops.timed or entity.episodes is not None:
-            self._look_again(ops, entity, kind)
+        found = ops.glance(entity, entity.seen_at)
+        if found or ops.timed or entity.episodes is not None:
+            self._look(ops, found, entity, kind, is_late=at < entity.seen_at)
         if refused:
             self._too_late(routed)
 
-    def _look_again(self, ops: Ops, entity: Entity, kind: KindPlan) -> None:
-        """Detectors with timers, and those that are pending, firing or cooling down."""
+    def _look(self, ops: Ops, found: tuple[Judge, ...], entity: Entity, kind: KindPlan, *, is_late: bool) -> None:
+        """Those whose condition holds, detectors with timers, and those that are pending, firing or cooling down."""
+        now, episodes = entity.seen_at, self._episodes
+        for judge in found:
+            if is_late or not episodes.goes_on(judge, entity, now):
+                episodes.judge(judge, entity, now)
         for judge in ops.timed:
-            self._episodes.judge(judge, entity, entity.seen_at)
-        for judge in ops.plain:
-            if judge.index in (entity.episodes or ()):
-                self._episodes.judge(judge, entity, entity.seen_at)
+            episodes.judge(judge, entity, now)
+        for judge in ops.plain if entity.episodes else ():
+            if judge not in found and episodes.is_open(judge, entity):
+                episodes.judge(judge, entity, now)
         self._set_wake(kind, entity)
 
     def _meet(self, kind: KindPlan, routed: Routed) -> Entity | None:

@@ -41,6 +41,21 @@ class Episodes:
             self._watch(judge, entity, episode, truth, now)
         self.set_due(judge, entity, now)
 
+    def is_open(self, judge: Judge, entity: Entity) -> bool:
+        """Is it pending or firing?"""
+        episode = (entity.episodes or {}).get(judge.index)
+        return episode is not None and episode.phase != COOLING
+
+    def goes_on(self, judge: Judge, entity: Entity, now: int) -> bool:
+        """Its condition holds at `now`, of which an event came: does that change nothing, not even when to look next?
+
+        A busy entity may fire for long, and each of its events would otherwise work out the same again.
+        """
+        episode = (entity.episodes or {}).get(judge.index)
+        if episode is None or episode.phase != FIRING or episode.untrue_since or not judge.is_steady:
+            return False
+        return (entity.dues or {}).get(judge.index, 0) > now
+
     def _begin(self, judge: Judge, entity: Entity, episode: Episode | None, now: int) -> None:
         if episode is None:
             episode = Episode(COOLING, now)
@@ -82,6 +97,7 @@ class Episodes:
         episode.phase, episode.untrue_since = COOLING, 0
         if now >= episode.cooling_until and entity.episodes:
             del entity.episodes[judge.index]
+            entity.episodes = entity.episodes or None
 
     def set_due(self, judge: Judge, entity: Entity, now: int) -> None:
         """When this detector must look at this entity again if no event makes it look before."""

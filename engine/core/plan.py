@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, measure_of
+from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, is_of_limits, measure_of
 from engine.core.digest import digest
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.sliding import Add
@@ -24,7 +24,10 @@ ANY_EVENT = "*"
 
 
 class Judge(msgspec.Struct, frozen=True, kw_only=True):
-    """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads."""
+    """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads.
+
+    `is_steady`: while its condition holds, events in order of time never make it necessary to look earlier.
+    """
 
     index: int
     spec: DetectorSpec
@@ -33,6 +36,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     lateness_ms: int
     measures: tuple[Measure, ...]
     at: tuple[int, ...]
+    is_steady: bool
 
 
 class Ops(msgspec.Struct, frozen=True):
@@ -179,6 +183,7 @@ class _KindCompiler:
             lateness_ms=_lateness(self._configuration, events),
             measures=tuple(measures.values()),
             at=tuple(at),
+            is_steady=resolve is None and is_of_limits(when.quick),
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:

@@ -10,6 +10,7 @@ between the totals and what they were when it began; it is worked out when the n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import sub
 from typing import TypeAlias
 
 from engine.core.accumulate import LARGEST, MICRO
@@ -40,6 +41,7 @@ class SumTracker:
         self._stride = self._width + 1
         self._before = 2 + self._width
         self._head = self._before + self._width
+        self._nothing = (-1,) + (0,) * (2 * self._width)
         self.add: Add = self._add_any
         if columns.where is None and columns.names == ("n",):
             self.add = self._add_one
@@ -47,7 +49,7 @@ class SumTracker:
             self.add = self._adder_of(columns.names[2][2:])
 
     def empty(self, known: Known) -> Slot:
-        return [known.seen_at // self.pane_ms, -1] + [0] * (2 * self._width)
+        return [known.seen_at // self.pane_ms, *self._nothing]
 
     def _add_any(self, slot: Slot, event: Event, known: Known) -> bool | None:
         deltas = self._deltas.of(event)
@@ -57,20 +59,18 @@ class SumTracker:
         """One plain count."""
         pane = event.at // self.pane_ms
         if slot[1] != pane:
-            if pane < slot[1]:
-                return self._put_late(slot, pane, (1,))
-            if pane > slot[0]:
-                self.advance(slot, pane)
-            elif pane <= slot[0] - self.panes:
-                return False
-            self._begin_pane(slot, pane)
+            if pane < slot[0] or pane < slot[1]:
+                return self._put(slot, pane, (1,))
+            if slot[1] <= pane - self.panes:
+                slot[:] = (pane, pane, 1, 0)
+                return True
+            self._move_to(slot, pane)
         slot[2] += 1
         return True
 
     def _adder_of(self, field: str) -> Add:
         """A count and an average of one field."""
-        pane_ms, panes, advance, begin_pane = self.pane_ms, self.panes, self.advance, self._begin_pane
-        general = self._add_any
+        pane_ms, panes, move_to, general = self.pane_ms, self.panes, self._move_to, self._add_any
 
         def add(slot: Slot, event: Event, known: Known) -> bool | None:
             value = event.attributes.get(field)
@@ -78,11 +78,12 @@ class SumTracker:
                 return general(slot, event, known)
             pane = event.at // pane_ms
             if slot[1] != pane:
-                if pane < slot[1] or pane <= slot[0] - panes:
+                if pane < slot[0] or pane < slot[1]:
                     return general(slot, event, known)
-                if pane > slot[0]:
-                    advance(slot, pane)
-                begin_pane(slot, pane)
+                if slot[1] <= pane - panes:  # nothing is held, or nothing will be
+                    slot[:] = (pane, pane, 1, 1, round(value * MICRO), 0, 0, 0)
+                    return True
+                move_to(slot, pane)
             slot[2] += 1
             slot[3] += 1
             slot[4] += round(value * MICRO)
@@ -125,13 +126,20 @@ class SumTracker:
         slot[at:at] = [pane] + [0] * self._width
         return at
 
+    def _move_to(self, slot: Slot, pane: int) -> None:
+        """Time reaches a pane that is newer than any held, and it begins."""
+        if pane > slot[0]:
+            self.advance(slot, pane)
+        self._begin_pane(slot, pane)
+
     def _begin_pane(self, slot: Slot, pane: int) -> None:
         """A newer pane begins; what the newest so far has brought goes to the older ones."""
         before, head = self._before, self._head
         if slot[1] >= 0:
+            totals = slot[2:before]
             slot.append(slot[1])
-            slot += [total - was for total, was in zip(slot[2:before], slot[before:head], strict=True)]
-            slot[before:head] = slot[2:before]
+            slot += map(sub, totals, slot[before:head])
+            slot[before:head] = totals
         slot[1] = pane
 
     def advance(self, slot: Slot, pane: int) -> None:
@@ -142,7 +150,7 @@ class SumTracker:
         oldest = pane - self.panes + 1
         if slot[1] < oldest:
             if slot[1] >= 0:
-                slot[1:] = [-1] + [0] * (2 * self._width)
+                slot[1:] = self._nothing
             return
         head, stride = self._head, self._stride
         while len(slot) > head and slot[head] < oldest:
