@@ -67,7 +67,7 @@ class Store:
         try:
             self.db = _open(folder / FILE)
             self.ledger = Ledger(self.db, self.transaction, Mark(folder))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:  # the latter where the table of tables itself is damaged
             raise OperatorError(in_words(folder, error)) from error
 
     @contextmanager
@@ -91,14 +91,14 @@ class Store:
     def fact(self, name: str) -> bytes | None:
         """Raises OperatorError if it is damaged, as do the other readers of what is remembered."""
         found = self.db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if found is None else self._unsealed(found[0], f"fact '{name}'")
+        return None if found is None else self._unsealed(found[0], name, f"fact '{name}'")
 
     def set_fact(self, name: str, value: bytes) -> None:
-        self.db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, _sealed(value)))
+        self.db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, _sealed(value, name)))
 
-    def _unsealed(self, content: bytes, what: str) -> bytes:
-        body, check = content[:-CHECK_BYTES], content[-CHECK_BYTES:]
-        if zlib.crc32(body).to_bytes(CHECK_BYTES, "little") != check:
+    def _unsealed(self, content: bytes, key: str, what: str) -> bytes:
+        body = content[:-CHECK_BYTES]
+        if _sealed(body, key) != content:
             raise OperatorError(unusable(self.folder, f"the stored {what} is damaged"))
         return body
 
@@ -138,11 +138,11 @@ class Store:
 
     def unit(self, unit: str) -> bytes | None:
         found = self.db.execute("SELECT record FROM units WHERE unit = ?", (unit,)).fetchone()
-        return None if found is None else self._unsealed(found[0], "record of one unit")
+        return None if found is None else self._unsealed(found[0], unit, "record of one unit")
 
     def put_units(self, rows: Iterable[tuple[str, bool, bytes]]) -> None:
         """(unit, whether it has candidates waiting, record)."""
-        sealed = [(unit, waiting, _sealed(record)) for unit, waiting, record in rows]
+        sealed = [(unit, waiting, _sealed(record, unit)) for unit, waiting, record in rows]
         self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", sealed)
 
     def waiting_units(self) -> set[str]:
@@ -254,12 +254,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _sealed(content: bytes) -> bytes:
-    """With a checksum behind it. Records of entities bring their own, as they also travel without this store."""
-    return content + zlib.crc32(content).to_bytes(CHECK_BYTES, "little")
+def _sealed(content: bytes, key: str) -> bytes:
+    """With a checksum of both behind it. Records of entities bring their own, as they travel without this store too."""
+    return content + zlib.crc32(content, zlib.crc32(key.encode())).to_bytes(CHECK_BYTES, "little")
 
 
-def in_words(folder: Path, error: sqlite3.Error) -> str:
+def in_words(folder: Path, error: sqlite3.Error | UnicodeError) -> str:
     """What a fault of the database means to the person who has to do something about it."""
     if not isinstance(error, sqlite3.OperationalError):
         return unusable(folder, str(error))

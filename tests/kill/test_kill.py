@@ -17,6 +17,7 @@ import pytest
 from engine.model import HOUR_MS
 from engine.shells.faults import POINTS
 from engine.shells.files import FilePlace
+from engine.shells.store import read_only
 from engine.shells.times import from_text, iso
 from tests.kill.process import Run, command, desk, verify
 from tests.kill.project import event, make, write_events
@@ -122,20 +123,16 @@ def grow(file: Path, random: Random) -> None:
 
 def wait_until_read(folder: Path, file: Path) -> None:
     """Until nothing of the file is left to read and nothing waits to be decided."""
-    end, last = time.monotonic() + 20, "0"
-    while time.monotonic() < end:
-        with closing(sqlite3.connect(f"file:{folder / 'state' / 'state.db'}?mode=ro", uri=True)) as db:
-            waiting = db.execute("SELECT count(*) FROM units WHERE waiting").fetchone()[0]
-            read = db.execute("SELECT value FROM facts WHERE name = 'places'").fetchone()
-            last = f"{waiting} waiting"
-        if read and not waiting and file.stat().st_size == place_in(read[0]):
-            return
+    end = time.monotonic() + 20
+    while read_up_to(folder) < file.stat().st_size or read_only(folder / "state").waiting_units():
+        assert time.monotonic() < end, f"it does not come to the end of the file: {read_up_to(folder)}"
         time.sleep(0.1)
-    raise AssertionError(f"it does not come to the end of the file: {last}")
 
 
-def place_in(places: bytes) -> int:
-    return max(place.offset for place in msgspec.msgpack.decode(places, type=dict[str, FilePlace]).values())
+def read_up_to(folder: Path) -> int:
+    places = read_only(folder / "state").fact("places")
+    known = msgspec.msgpack.decode(places, type=dict[str, FilePlace]) if places else {}
+    return max((place.offset for place in known.values()), default=0)
 
 
 def settled_live(folder: Path) -> str:
