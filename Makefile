@@ -42,8 +42,8 @@ bench: $(READY) ## Measure speed and print the figures
 	    echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; \
 	done
 
-soak: $(READY) ## Run the tests that take minutes: crashes, faults, simulation with many seeds
-	$(BIN)/pytest -m slow
+soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (SIM_SEEDS) and kills (KILLS)
+	SIM_SEEDS=$${SIM_SEEDS:-200000} KILLS=$${KILLS:-1000} $(BIN)/pytest -n 2 -m slow
 
 lock: ## Choose versions anew and write requirements.lock (needs uv)
 	uv lock --upgrade

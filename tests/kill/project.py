@@ -79,7 +79,7 @@ def make(folder: Path, port: int = 9, batch: int = 10, detectors: str = "", reco
     return folder
 
 
-def event(number: int, kind: str, at: int, customer: str, **more: object) -> str:
+def event(number: int | str, kind: str, at: int, customer: str, **more: object) -> str:
     return json.dumps({"id": f"e{number}", "event": kind, "at": at, "customer": customer, **more}) + "\n"
 
 
