@@ -60,8 +60,8 @@ class Detect:
             entity.touched = True
             self._touched.append(entity)
         if seen := event.seen or self._digest_of(event):
-            ids, before = entity.ids, entity.ids_before
-            if seen in ids or (before is not None and seen in before):
+            ids = entity.ids
+            if seen in ids or (entity.ids_before and seen in entity.ids_before):
                 self._repeated(entity, routed, seen)
                 return
             ids[seen] = event.body

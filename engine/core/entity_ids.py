@@ -25,9 +25,22 @@ def entity_reader(
     if mapped is None:
         plain = [(kind.kind, kind.fields[0]) for kind in kinds if _is_plain(kind)]
         others = [(kind.kind, _id_reader(kind, aliases, _own(kind))) for kind in kinds if not _is_plain(kind)]
-        return _compiled(plain, others)
+        return _compiled(plain, others) if others or len(plain) != 1 else _only(*plain[0])
     others = [(kind.kind, _id_reader(kind, aliases, mapped[kind.kind])) for kind in kinds if kind.kind in mapped]
     return _compiled([], others)
+
+
+def _only(kind: str, field: str) -> EntityReader:
+    """For a project that watches one kind, named by one field: the same without loops."""
+    general = _compiled([(kind, field)], [])
+
+    def read(fields: dict[str, Json]) -> dict[str, str]:
+        value = fields.get(field)
+        if type(value) is str and 0 < len(value) <= ID_CHARS:
+            return {kind: value}
+        return general(fields)
+
+    return read
 
 
 def _compiled(plain: Sequence[tuple[str, str]], others: Sequence[tuple[str, IdReader]]) -> EntityReader:

@@ -17,6 +17,7 @@ from engine.core.aliases import Aliases
 from engine.core.decode import RAW_KEPT, Reason, Refused, json_decoder
 from engine.core.entity_ids import EntityReader, entity_reader
 from engine.core.mapping import EventReader, map_reader, mapped_getters, shape_reader
+from engine.core.ordinary import QuickReader, has_ordinary_rows, quick_reader, the_long_way
 from engine.core.progress import FILES, Notice, Progress, ProgressState
 from engine.model import DeadLetter, Event, Json, Record, Routed, Tick
 from engine.spec.types import EventMap, ProjectSpec, StreamSpec
@@ -85,10 +86,12 @@ class _Flow:
         self.readers = _readers(project, spec, aliases)
         self.can_stall = spec.stalled_after_ms > 0
         self.is_profile = spec.family == "profile"
-        is_plain = not (spec.maps or self.can_stall or self.is_profile)
-        self.plain = self.readers[0].read if is_plain else None
         self._watched = watched
         self.kinds_of: dict[str, tuple[str, ...]] = {}
+        self.quick: QuickReader = the_long_way
+        if has_ordinary_rows(spec):
+            own = entity_reader(project.entities, aliases)
+            self.quick = quick_reader(project, spec, own, self.kinds_of.keys())
         self.known_fields = _declared_fields(project, spec)
 
     def kinds(self, event_type: str) -> tuple[str, ...]:
@@ -136,34 +139,29 @@ class Router:
     def route_all(self, rows: Iterable[Row], letters: list[DeadLetter]) -> Iterator[Record]:
         """The records that rows come to, each row's ticks behind it; what is refused is added to `letters`.
 
-        It is `route` and `ticks` for each row, with what nearly all rows are (one event, of a stream that is not
-        special) written out in one loop. Rows are taken as the records are, so nothing piles up between the steps.
+        It is `route` and `ticks` for each row, with what an ordinary row comes to written out in one loop. Rows are
+        taken as the records are, so nothing piles up between the steps.
         """
         flows, reach = self._flows, self._progress.reach
         for row in rows:
             flow = flows.get(row.stream)
-            if flow is None or flow.plain is None or row.fault:
+            event = None if flow is None else flow.quick(row)
+            if event is None or flow is None:
                 yield from self._one(row, letters)
                 continue
-            try:
-                event = flow.plain(flow.decode(row.raw) if row.fields is None else row.fields, row)
-            except Refused as refusal:
-                letters.append(self._dead(row, refusal))
-                yield from self.ticks()
-                continue
-            assert event is not None, "only a stream with maps has rows without an event"
             flow.accepted += 1
             is_due = reach(row.clock or row.source, event.at)
             if is_due:
                 yield from self._progress.before(row.clock or row.source, event.at)
             position, entities, is_first = self._position + 1, event.entities, True
-            for kind in flow.kinds_of.get(event.event) or flow.kinds(event.event):
-                if kind in entities:
+            for kind in flow.kinds_of[event.event]:
+                key = entities.get(kind)
+                if key is not None:
                     self._position = position
-                    yield Routed(kind, entities[kind], position, event, is_first)
+                    yield Routed(kind, key, position, event, is_first)
                     is_first = False
-            if is_first or event.id_is_weak:
-                self._count(event, flow, is_routed=not is_first)
+            if is_first:
+                self._count(event, flow, is_routed=False)
             if is_due:
                 yield from self.ticks()
 
