@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import orjson
 
@@ -133,9 +134,12 @@ def plan_from(folder: Path, text: str) -> Plan:
 
 # ---- the three ways to do it
 
+# How often it acted, and what it remembers.
+Done: TypeAlias = tuple[int, object]
 
-def plain_loop(raws: Sequence[bytes]) -> int:
-    """What somebody would write by hand: no late events, no repeats, no state on disk. Returns how often it acted."""
+
+def plain_loop(raws: Sequence[bytes]) -> Done:
+    """What somebody would write by hand: no late events, no repeats, no state on disk."""
     customers: dict[str, list[float]] = {}
     actions = 0
     loads = orjson.loads
@@ -168,11 +172,11 @@ def plain_loop(raws: Sequence[bytes]) -> int:
         if found != state[13]:
             actions += (found & ~int(state[13])).bit_count()
             state[13] = found
-    return actions
+    return actions, customers
 
 
-def in_process(raws: Sequence[bytes], plan: Plan) -> int:
-    """Route, detect and decide, in batches whose effects are taken away, with nothing stored. Returns the actions."""
+def in_process(raws: Sequence[bytes], plan: Plan) -> Done:
+    """Route, detect and decide, in batches whose effects are taken away, with nothing stored."""
     chain, router = Chain(plan), Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
     actions = 0
     rows = (Row("usage", "events.jsonl", number, raw, clock=FILES) for number, raw in enumerate(raws))
@@ -181,11 +185,11 @@ def in_process(raws: Sequence[bytes], plan: Plan) -> int:
         actions += len(chain.drain().actions)
         chain.entities.saved()
     chain.take_all(router.end())
-    return actions + len(chain.drain().actions)
+    return actions + len(chain.drain().actions), chain
 
 
-def on_disk(data: Path, plan: Plan, state: Path) -> int:
-    """The local shell's way: a file in, state and decisions committed to disk per batch. Returns the actions."""
+def on_disk(data: Path, plan: Plan, state: Path) -> Done:
+    """The local shell's way: a file in, state and decisions committed to disk per batch."""
     store = Store(state)
     partition = Partition(store, plan)
     rows = read_all(plan.configuration.project, data, partition.router, partition.places)
@@ -194,21 +198,22 @@ def on_disk(data: Path, plan: Plan, state: Path) -> int:
         actions += len(partition.take(batch, rows.positions(), START_MS).actions)
     partition.close()
     store.close()
-    return actions
+    return actions, partition
 
 
 # ---- measuring
 
 
-def seconds(work: Callable[[], int], clock: Callable[[], float]) -> tuple[float, int]:
+def seconds(work: Callable[[], Done], clock: Callable[[], float]) -> tuple[float, int]:
+    """How long it took and how often it acted. What it remembers is let go after the clock has stopped."""
     gc.collect()
     began = clock()
-    result = work()
-    return clock() - began, result
+    actions, _memory = work()
+    return clock() - began, actions
 
 
 def alternating(
-    rounds: int, *works: Callable[[], int], clock: Callable[[], float] = time.process_time
+    rounds: int, *works: Callable[[], Done], clock: Callable[[], float] = time.process_time
 ) -> tuple[list[float], list[int]]:
     """The median time of each, measured in turns so that a busy neighbour disturbs all alike, and the last results.
 
