@@ -62,8 +62,7 @@ def quick_reader(
             id_, event, at = fields["id"], fields["event"], fields["at"]
             if event not in known_types or "specversion" in fields or "schema_version" in fields:
                 return None
-            found = entities(fields)
-        except (orjson.JSONDecodeError, KeyError, TypeError, Refused):
+        except (orjson.JSONDecodeError, KeyError, TypeError):
             return None
         if type(id_) is not str or not 0 < len(id_) <= id_chars or type(at) is not int or not earliest <= at < latest:
             return None
@@ -71,6 +70,10 @@ def quick_reader(
         if not arrived:
             arrived = at
         elif at - arrived > max_ahead_ms:
+            return None
+        try:
+            found = entities(fields)  # last, as it may learn another name of somebody: a row that is refused must not
+        except Refused:
             return None
         seen = digest(id_.encode(), seed)
         return Event(id_, event, at, stream, found, fields, arrived, digest(raw), False, seen)  # noqa: FBT003
