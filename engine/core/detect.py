@@ -15,7 +15,7 @@ from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.plan import Judge, KindPlan, Ops, Plan
-from engine.core.state import EVENT_IDS_KEPT, EVENT_IDS_MOST, Entity, Stalls
+from engine.core.state import EVENT_IDS_KEPT, EVENT_IDS_MOST, Entity, Stalls, next_generation
 from engine.model import Event, Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
 from engine.spec.zones import is_zone
@@ -172,8 +172,7 @@ class Detect:
         """Ids are kept in two generations, so an id is remembered for at least `dedup_for` or half of `seen_ids`."""
         if routed.event.at - entity.ids_since <= self._dedup_for_ms:
             self.effects.counts["seen_ids_evicted", routed.event.stream] += len(entity.ids_before or ())
-        entity.ids_before, entity.ids = entity.ids, {}
-        entity.ids_since = routed.event.at
+        next_generation(entity, routed.event.at)
 
     def _get_to_know(self, entity: Entity, routed: Routed) -> None:
         self._relate(entity, routed)

@@ -35,9 +35,10 @@ class Entities:
         self._alarms: list[tuple[int, str, str]] = []
 
     def get(self, kind: str, key: str) -> Entity | None:
+        """The entity, read from the store if it is not in memory. The store is not asked when all it has is there."""
         known = self.of_kind(kind)
         entity = known.get(key)
-        if entity is None:
+        if entity is None and len(known) < self.count(kind):
             entity = self._load(kind, key)
             if entity is not None:
                 entity.alarm = UNKNOWN

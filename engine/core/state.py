@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,6 +24,10 @@ EVENT_IDS_MOST = 32
 
 # Seen ids -> digest of the body they came with.
 SeenIds: TypeAlias = dict[int, int]
+_NO_BYTES = (b"", b"")
+_DIGEST_BYTES = 8
+# From so many seen ids on they are kept as bytes as well, as working out the bytes would take longer than storing them.
+_MANY_IDS = 64
 _NO_ATTRIBUTES: dict[str, Json] = {}
 _NO_RELATED: dict[str, str] = {}
 _NO_IDS: list[str] = []  # what a slot that is not used yet has; never added to
@@ -89,7 +94,7 @@ class Entity:
     """One entity's record. `slots` and `event_ids` run parallel to the trackers of its kind; a slot is None until used.
 
     `wake` is the earliest moment, lateness included, at which one of `dues` (detector -> due time) must run; `alarm` is
-    when that will next be looked at.
+    when that will next be looked at. `packed` and `packed_before` are the seen ids as bytes, where there are many.
     """
 
     __slots__ = (
@@ -106,6 +111,8 @@ class Entity:
         "ids_since",
         "key",
         "kind",
+        "packed",
+        "packed_before",
         "position",
         "related",
         "seen_at",
@@ -133,6 +140,7 @@ class Entity:
         self.ids: SeenIds = {}
         self.ids_before: SeenIds | None = None
         self.ids_since = 0
+        self.packed = self.packed_before = _NO_BYTES
         self.attributes = _NO_ATTRIBUTES
         self.attribute_times: dict[str, int] | None = None
         self.related = _NO_RELATED
@@ -182,6 +190,28 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Stored, ext_hook=_large)
 
 
+def _packed_ids(entity: Entity) -> tuple[bytes, bytes]:
+    """The seen ids as bytes. Those of a busy entity are kept as bytes too, so that only the latest are put behind."""
+    ids, packed = entity.ids, entity.packed
+    fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
+    if fresh < 0:
+        packed, fresh = _NO_BYTES, len(ids)
+    if fresh:
+        latest = array("Q", islice(reversed(ids), fresh))
+        latest.reverse()
+        packed = (packed[0] + latest.tobytes(), packed[1] + array("Q", map(ids.__getitem__, latest)).tobytes())
+    entity.packed = packed if len(ids) >= _MANY_IDS else _NO_BYTES
+    return packed
+
+
+def next_generation(entity: Entity, at: int) -> None:
+    """From now on the ids seen so far are the older ones, and those that were older are forgotten."""
+    packed = _packed_ids(entity)
+    entity.packed_before = packed if len(entity.ids) >= _MANY_IDS else _NO_BYTES
+    entity.ids_before, entity.ids, entity.packed = entity.ids, {}, _NO_BYTES
+    entity.ids_since = at
+
+
 def _pack(ids: SeenIds | None) -> tuple[bytes, bytes]:
     return array("Q", ids or ()).tobytes(), array("Q", (ids or {}).values()).tobytes()
 
@@ -206,8 +236,8 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.event_ids,
         {detectors[at]: episode for at, episode in (entity.episodes or {}).items()},
         {detectors[at]: due for at, due in (entity.dues or {}).items()},
-        _pack(entity.ids),
-        _pack(entity.ids_before),
+        _packed_ids(entity),
+        entity.packed_before if entity.packed_before[0] else _pack(entity.ids_before),
         entity.ids_since,
         entity.attributes,
         entity.attribute_times or {},
@@ -280,6 +310,8 @@ def restore(kind: str, key: str, stored: Stored, had: Layout, into: Carried) -> 
     entity.ids, before = _unpack(stored.ids), _unpack(stored.ids_before)
     entity.ids_before = before or None
     entity.ids_since = stored.ids_since
+    entity.packed = stored.ids if len(entity.ids) >= _MANY_IDS else _NO_BYTES
+    entity.packed_before = stored.ids_before if len(before) >= _MANY_IDS else _NO_BYTES
     _carry_slots(entity, stored, had, into)
     entity.episodes = {wanted.detectors[n]: e for n, e in stored.episodes.items() if n in wanted.detectors} or None
     entity.dues = {wanted.detectors[n]: due for n, due in stored.dues.items() if n in wanted.detectors} or None
