@@ -18,9 +18,9 @@ from tests.simulation.receivers import FAULTS
 from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "20000"))
-PARTS = 8
+PARTS = 4
 # With fewer worlds than this in a part, something rare may be missing from it by chance.
-ENOUGH = 2_000
+ENOUGH = 4_000
 MUTANT_SEEDS = 5_000
 
 CRASHES = (*POINTS, "before a write", "after a commit", "before the mark", "after the mark", "before a request")
