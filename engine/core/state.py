@@ -193,6 +193,8 @@ _DECODER = msgspec.msgpack.Decoder(Stored, ext_hook=_large)
 def _packed_ids(entity: Entity) -> tuple[bytes, bytes]:
     """The seen ids as bytes. Those of a busy entity are kept as bytes too, so that only the latest are put behind."""
     ids, packed = entity.ids, entity.packed
+    if len(ids) < _MANY_IDS:
+        return _pack(ids)
     fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
     if fresh < 0:
         packed, fresh = _NO_BYTES, len(ids)
@@ -200,7 +202,7 @@ def _packed_ids(entity: Entity) -> tuple[bytes, bytes]:
         latest = array("Q", islice(reversed(ids), fresh))
         latest.reverse()
         packed = (packed[0] + latest.tobytes(), packed[1] + array("Q", map(ids.__getitem__, latest)).tobytes())
-    entity.packed = packed if len(ids) >= _MANY_IDS else _NO_BYTES
+        entity.packed = packed
     return packed
 
 
@@ -213,7 +215,7 @@ def next_generation(entity: Entity, at: int) -> None:
 
 
 def _pack(ids: SeenIds | None) -> tuple[bytes, bytes]:
-    return array("Q", ids or ()).tobytes(), array("Q", (ids or {}).values()).tobytes()
+    return (array("Q", ids).tobytes(), array("Q", ids.values()).tobytes()) if ids else _NO_BYTES
 
 
 def _unpack(packed: tuple[bytes, bytes]) -> SeenIds:
@@ -234,15 +236,15 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.zone,
         entity.slots,
         entity.event_ids,
-        {detectors[at]: episode for at, episode in (entity.episodes or {}).items()},
-        {detectors[at]: due for at, due in (entity.dues or {}).items()},
+        {detectors[at]: episode for at, episode in entity.episodes.items()} if entity.episodes else {},
+        {detectors[at]: due for at, due in entity.dues.items()} if entity.dues else {},
         _packed_ids(entity),
         entity.packed_before if entity.packed_before[0] else _pack(entity.ids_before),
         entity.ids_since,
         entity.attributes,
         entity.attribute_times or {},
         entity.related,
-        {layout.trackers[at][0]: since for at, since in (entity.begun or {}).items()},
+        {layout.trackers[at][0]: since for at, since in entity.begun.items()} if entity.begun else {},
     )
     try:
         body = _ENCODER.encode(stored)
