@@ -11,7 +11,6 @@ from engine.core.state import decode
 from engine.model import Action
 from engine.shells.ledger import State
 from tests.simulation.oracle import Letter, Oracle, letter
-from tests.simulation.receivers import Recognising
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -68,7 +67,7 @@ def _judge_actions(world: World, oracle: Oracle) -> None:
         receiver = world.receivers[channels[action.channel]]
         times = receiver.accepted[action.decision_id]
         assert state in OVER, f"{state} is no end"
-        assert times <= _most(action, world, flagged, is_recognised=isinstance(receiver, Recognising)), (
+        assert times <= _most(action, world, flagged), (
             f"{action.purpose} action {state} took effect {times} times at {type(receiver).__name__}"
         )
         if state is State.DELIVERED:
@@ -79,7 +78,7 @@ def _judge_actions(world: World, oracle: Oracle) -> None:
             world.fate.seen["repeated, flagged"] += 1
 
 
-def _most(action: Action, world: World, flagged: bool, *, is_recognised: bool) -> int:
+def _most(action: Action, world: World, flagged: bool) -> int:
     """How often an action may take effect: once, and a critical one twice if it is flagged."""
     if action.purpose == "critical" and (flagged or world.was_restored):
         return 2
