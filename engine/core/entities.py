@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import TypeAlias
 
 from engine.core.state import Entity
@@ -71,7 +72,7 @@ class Entities:
     def forget_beyond(self, most: int) -> None:
         """Let go of the entities longest in memory; the store has them. Call only after `saved()`."""
         for known in self.by_kind.values():
-            for key in list(known)[: max(0, len(known) - most)]:
+            for key in list(islice(known, max(0, len(known) - most))):
                 del known[key]
 
     def set_alarm(self, entity: Entity) -> None:

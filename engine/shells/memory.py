@@ -59,7 +59,8 @@ class Memory:
             if layout.name not in self._layouts:
                 self._store.add_layout(layout)
                 self._layouts[layout.name] = layout
-        self._store.put_entities([self._row(entity) for entity in self.entities.touched])
+        # In the order of the table, in which neighbours share a page.
+        self._store.put_entities(sorted(map(self._row, self.entities.touched)))
         self._store.put_units(
             [(name, bool(unit.waiting), encode_unit(unit)) for name, unit in self.units.touched.items()]
         )

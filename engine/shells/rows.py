@@ -48,7 +48,9 @@ class JsonRows:
         self._row = origin.row
 
     def take(self, lines: Iterable[Line], *, last: bool) -> list[Row]:
-        return [self._row(clean) for line in lines if (clean := _clean(line)).raw]
+        # Only the first line can hold a byte order mark, and only files from Windows end their lines with "\r".
+        cleaned = (_clean(line) if line.start == 0 or line.raw.endswith(b"\r") else line for line in lines)
+        return [self._row(line) for line in cleaned if line.raw]
 
 
 class CsvRows:

@@ -66,6 +66,8 @@ class MergedRows:
         return self
 
     def __next__(self) -> Row:
+        if len(self._lanes) == 1:
+            return self._only()
         # A lane is refilled only when the next row is asked for: reading stdin ahead would wait for it.
         for number in self._to_fill:
             self._fill(number)
@@ -76,6 +78,13 @@ class MergedRows:
         number = turn[-1]
         self._lanes[number].consumed = row.after
         self._to_fill.append(number)
+        return row
+
+    def _only(self) -> Row:
+        """The next row of a single lane, which has no other to wait for."""
+        lane = self._lanes[0]
+        _at, row = next(lane.rows)
+        lane.consumed = row.after
         return row
 
     def positions(self) -> dict[str, FilePlace]:
