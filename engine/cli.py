@@ -146,6 +146,7 @@ def backtest(
 ) -> None:
     """Run recorded events through the detectors and report what would have been noticed. Nothing is sent."""
     run = backtesting.Backtest(wiring.plan_of(wiring.load_configuration(config)), data)
+    wiring.patient_collector()
     report = run.run(_time(until))
     if decisions:
         decisions.write_bytes(b"".join(line + b"\n" for line in backtesting.decision_lines(run.decisions)))
@@ -203,7 +204,9 @@ def run(
 
 def _run(options: local.RunOptions, log_format: Literal["text", "json"]) -> None:
     summary = Summary()
-    shell = local.run(wiring.load_configuration(options.config), options, summary.watch)
+    configuration = wiring.load_configuration(options.config)
+    wiring.patient_collector()
+    shell = local.run(configuration, options, summary.watch)
     summary.tell(shell.metrics, options.state, log_format)
     if summary.broken:
         raise typer.Exit(1)

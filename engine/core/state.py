@@ -196,8 +196,6 @@ def _packed_ids(entity: Entity) -> tuple[bytes, bytes]:
     if len(ids) < _MANY_IDS:
         return _pack(ids)
     fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
-    if fresh < 0:
-        packed, fresh = _NO_BYTES, len(ids)
     if fresh:
         latest = array("Q", islice(reversed(ids), fresh))
         latest.reverse()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -88,16 +89,13 @@ class Backtest:
     def run(self, until: int | None = None) -> BacktestReport:
         """Read everything; with `until`, let time go on to there. Raises OperatorError without input."""
         chain, router = self._chain, self._router
-        for row in read_all(self._project, self._data, router):
-            for record in router.route(row):
-                if isinstance(record, DeadLetter):
-                    self._count_letters([record])
-                else:
-                    chain.take(record)
-            for tick in router.ticks():
-                chain.take(tick)
-            if chain.effects.signals or chain.effects.dead_letters:
-                self._collect(chain.drain())
+        rows, most = read_all(self._project, self._data, router), self._project.bounds.events_per_batch
+        # Row by row until time has begun, so that its beginning is known exactly.
+        while batch := list(islice(rows, most if self._began else 1)):
+            letters: list[DeadLetter] = []
+            chain.take_all(router.route_all(batch, letters))
+            self._count_letters(letters)
+            self._collect(chain.drain())
             self._began = self._began or chain.now
         chain.take_all(router.end(until))
         self._collect(chain.drain())
