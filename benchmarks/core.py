@@ -188,13 +188,13 @@ def in_process(raws: Sequence[bytes], plan: Plan) -> Done:
     return actions + len(chain.drain().actions), chain
 
 
-def on_disk(data: Path, plan: Plan, state: Path) -> Done:
+def on_disk(data: Path, plan: Plan, state: Path, batch_size: int = BATCH) -> Done:
     """The local shell's way: a file in, state and decisions committed to disk per batch."""
     store = Store(state)
     partition = Partition(store, plan)
     rows = read_all(plan.configuration.project, data, partition.router, partition.places)
     actions = 0
-    while batch := list(islice(rows, BATCH)):
+    while batch := list(islice(rows, batch_size)):
         actions += len(partition.take(batch, rows.positions(), START_MS).actions)
     partition.close()
     store.close()
@@ -262,11 +262,16 @@ class Bench:
         plan, raws = self.plan(detectors(THREE)), self._raws[: len(self._raws) // 2]
         (self._folder / "events.jsonl").write_bytes(b"\n".join(raws) + b"\n")
         states = (self._folder / f"state-{number}" for number in itertools.count())
-        works = (lambda: plain_loop(raws), lambda: on_disk(self._folder, plan, next(states)))
-        (plain, ours), actions = alternating(max(1, self._rounds // 2), *works, clock=time.perf_counter)
+        works = (
+            lambda: plain_loop(raws),
+            lambda: on_disk(self._folder, plan, next(states)),
+            lambda: on_disk(self._folder, plan, next(states), 5 * BATCH),
+        )
+        (plain, ours, larger), actions = alternating(max(1, self._rounds // 2), *works, clock=time.perf_counter)
         self.note("local_us_per_event", round(ours / len(raws) * 1e6, 2))
         self.note("local_actions", actions[1])
         self.note("local_ratio_to_plain_loop", round(plain / ours, 3))
+        self.note(f"local_ratio_in_batches_of_{5 * BATCH}", round(plain / larger, 3))
 
     def detector_figures(self) -> None:
         raws, counts = self._raws[: len(self._raws) // 4], (1, 10, 50)
