@@ -1,7 +1,8 @@
 """How far event time has come: progress per source, the ticks that follow from it, and streams that have gone quiet.
 
 The tick is the smallest progress over the sources that are not idle, and never goes back. It is announced at most
-once per full second. A stream is stalled when the tick is further past its last event than its `stalled_after`.
+once per full second (or another step). A stream is stalled when the tick is further past its last event than its
+`stalled_after`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class ProgressState(msgspec.Struct, frozen=True):
 class Progress:
     """Moved by `reach` at every accepted event, and by `idle` and `quiet` where nothing comes."""
 
-    def __init__(self, streams: Sequence[StreamSpec]) -> None:
+    def __init__(self, streams: Sequence[StreamSpec], step_ms: int = SECOND_MS) -> None:
+        """`step_ms`: time is announced at most once in each full step of it."""
+        self._step_ms = step_ms
         self._stalled_after = {stream.name: stream.stalled_after_ms for stream in streams if stream.stalled_after_ms}
         self._reached: dict[str, int] = {}
         self._idle: set[str] = set()
@@ -64,7 +67,7 @@ class Progress:
         self._reached[clock] = at - 1
         passed: list[Tick | Notice] = [*self._look()]
         floor = self._floor()
-        if self._tick and floor // SECOND_MS > self._tick // SECOND_MS:
+        if self._tick and floor // self._step_ms > self._tick // self._step_ms:
             passed.append(self._tick_at(floor))
         self._reached[clock] = at
         return [*passed, *self._look()]
@@ -101,7 +104,7 @@ class Progress:
             return []
         due: list[Tick | Notice] = [*self._look()]
         floor = self._floor()
-        if floor // SECOND_MS > self._tick // SECOND_MS:
+        if floor // self._step_ms > self._tick // self._step_ms:
             due.append(self._tick_at(floor))
         return due
 
@@ -147,12 +150,12 @@ class Progress:
                 notices.append(StreamStalled(stream, self._last[stream]))
             else:
                 next_stall = min(next_stall, self._last[stream] + after + 1)
-        self._due = floor // SECOND_MS > self._tick // SECOND_MS
-        next_second = NEVER if self._due else (self._tick // SECOND_MS + 1) * SECOND_MS
+        self._due = floor // self._step_ms > self._tick // self._step_ms
+        next_second = NEVER if self._due else (self._tick // self._step_ms + 1) * self._step_ms
         self._next_look = min(next_second, next_stall)
         return notices
 
     def _tick_at(self, at: int) -> Tick:
         self._tick, self._due = at, False
-        self._next_look = min(self._next_look, (at // SECOND_MS + 1) * SECOND_MS)
+        self._next_look = min(self._next_look, (at // self._step_ms + 1) * self._step_ms)
         return Tick(at)

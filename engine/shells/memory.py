@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
 import msgspec
 
 from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
 from engine.core.gates import UnitState
 from engine.core.plan import Plan
-from engine.core.state import Carried, DamagedRecord, Entity, Stalls, decode, encode, restore
+from engine.core.state import Carried, DamagedRecord, Entity, Layout, Stalls, decode, encode, restore
 from engine.errors import OperatorError
-from engine.shells.store import Store, unusable
+from engine.shells.store import unusable
 
 # Entities and units kept decoded in memory between batches, per kind; the rest is read when it is needed.
 IN_MEMORY_MOST = 200_000
 
 
+class Remembers(Protocol):
+    """Where records are kept: the local shell's store, or a worker's copy of its log."""
+
+    folder: Path
+
+    def layouts(self) -> dict[str, Layout]: ...
+    def add_layout(self, layout: Layout) -> None: ...
+    def entity(self, kind: str, key: str) -> bytes | None: ...
+    def put_entities(self, rows: Iterable[tuple[str, str, int, int, bytes]]) -> None: ...
+    def alarms(self) -> list[tuple[int, str, str]]: ...
+    def entity_counts(self) -> dict[str, int]: ...
+    def entity_keys(self, kind: str) -> list[str]: ...
+    def drop_entities_unseen_since(self, before: int) -> list[tuple[str, str]]: ...
+    def unit(self, unit: str) -> bytes | None: ...
+    def put_units(self, rows: Iterable[tuple[str, bool, bytes]]) -> None: ...
+    def waiting_units(self) -> set[str]: ...
+
+
 class Memory:
     """Entities and units of one store under one plan. `now` is the event time that newly added measures begin at."""
 
-    def __init__(self, store: Store, plan: Plan, stalls: Stalls, now: int) -> None:
+    def __init__(self, store: Remembers, plan: Plan, stalls: Stalls, now: int) -> None:
         self._now = now
         self._store = store
         self._plan = plan

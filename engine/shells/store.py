@@ -60,12 +60,13 @@ _TABLES = (
 class Store:
     """The tables of one data folder. Methods that write belong inside `transaction()`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        """`durable` False: what is here is a copy, so a power cut may take the latest transactions away."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._lock = _take_lock(folder)
         try:
-            self.db = _open(folder / FILE)
+            self.db = _open(folder / FILE, "FULL" if durable else "NORMAL")
             self.ledger = Ledger(self.db, self.transaction, Mark(folder))
         except (sqlite3.Error, UnicodeError) as error:  # the latter where the table of tables itself is damaged
             raise OperatorError(in_words(folder, error)) from error
@@ -131,6 +132,18 @@ class Store:
     def entity_keys(self, kind: str) -> list[str]:
         return [key for (key,) in self.db.execute("SELECT key FROM entities WHERE kind = ?", (kind,))]
 
+    def entities_after(self, name: tuple[str, str], most: int) -> list[tuple[str, str, int, int, bytes]]:
+        """The next ones in order of (kind, key), as they were put."""
+        query = """SELECT kind, key, wake, seen_at, record FROM entities WHERE (kind, key) > (?, ?)
+                   ORDER BY kind, key LIMIT ?"""
+        return self.db.execute(query, (*name, most)).fetchall()
+
+    def drop_entities(self, names: Iterable[tuple[str, str]]) -> None:
+        self.db.executemany("DELETE FROM entities WHERE kind = ? AND key = ?", names)
+
+    def entities_unseen_since(self, before: int) -> list[tuple[str, str]]:
+        return self.db.execute("SELECT kind, key FROM entities WHERE seen_at < ?", (before,)).fetchall()
+
     def drop_entities_unseen_since(self, before: int) -> list[tuple[str, str]]:
         """Those whose time-to-live has passed, gone with this call."""
         rows = self.db.execute("DELETE FROM entities WHERE seen_at < ? RETURNING kind, key", (before,))
@@ -144,6 +157,14 @@ class Store:
         """(unit, whether it has candidates waiting, record)."""
         sealed = [(unit, waiting, _sealed(record, unit)) for unit, waiting, record in rows]
         self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", sealed)
+
+    def units_after(self, unit: str, most: int) -> list[tuple[str, bool, bytes]]:
+        """The next ones in order, as they were put."""
+        query = "SELECT unit, waiting, record FROM units WHERE unit > ? ORDER BY unit LIMIT ?"
+        rows = self.db.execute(query, (unit, most)).fetchall()
+        return [
+            (name, bool(waiting), self._unsealed(record, name, "record of one unit")) for name, waiting, record in rows
+        ]
 
     def waiting_units(self) -> set[str]:
         return {unit for (unit,) in self.db.execute("SELECT unit FROM units WHERE waiting")}
@@ -235,10 +256,10 @@ def _take_lock(folder: Path) -> int:
     return descriptor
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, synchronous: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=5)
     db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA cache_size = -65536")
     # The same busy entities are written batch after batch; waiting longer writes them to the main file less often.
     db.execute("PRAGMA wal_autocheckpoint = 16384")

@@ -1,0 +1,334 @@
+"""What one stage partition remembers: its log is the truth, and a file spares reading the log from its beginning.
+
+Changes go into the commit record of their batch and, once that is on the broker, into memory; the oldest of them reach
+the file a slice at a time. The file knows from which offset of the log on it may be incomplete. As commits hold
+absolute values, reading on from there comes to the present, whatever the file has of it already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from engine.core.state import Layout
+from engine.ports import NEVER
+from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, UnitRow
+from engine.shells.store import Store
+
+# So much may wait in memory before the file gets some of it, so many rows at a time.
+WAITING_BYTES = 64 * 1024 * 1024
+SLICE = 2_000
+# The log is written anew when it has grown by so much, and to so many times what is live.
+RENEW_BYTES = 64 * 1024 * 1024
+RENEW_TIMES = 4
+# How much of what is live then goes along with each commit.
+RENEW_SLICE_BYTES = 400_000
+HEAD = "kafka"
+
+Name: TypeAlias = tuple[str, str]
+# Told how many offsets have been read, and how many there are to read.
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def _untold(done: int, of: int) -> None:
+    return
+
+
+class Head(msgspec.Struct, array_like=True):
+    """The small part of what is remembered, kept whole, and `since`: the offset to read the log from.
+
+    `owner` is the writer whose marker is the latest before that.
+    """
+
+    since: int = 0
+    owner: str = ""
+    positions: dict[str, int] = {}
+    facts: dict[str, bytes] = {}
+    rows: dict[str, dict[str, bytes]] = {}
+
+
+class Replica:
+    """One partition's memory, in the shape that `Memory` reads and writes it."""
+
+    def __init__(self, log: PartitionLog, folder: Path) -> None:
+        self.log = log
+        self.folder = folder
+        self.head = Head()
+        self.restored = 0
+        self.store = Store(folder, durable=False)
+        self._next = Commit()
+        # What the file does not have yet, the oldest change first, each with the offset of its commit.
+        self._entities: dict[Name, tuple[int, EntityRow | None]] = {}
+        self._units: dict[str, tuple[int, UnitRow]] = {}
+        self._waiting_bytes = 0
+        self._layouts: dict[str, Layout] = {}
+        self._owners: list[tuple[int, str]] = []
+        self._renewal: _Renewal | None = None
+        self._log_bytes = 0
+        self._live_bytes = 0
+
+    # ---- taking over
+
+    async def restore(self, progress: Progress = _untold) -> None:
+        """Take the partition over and read what is remembered. Raises OperatorError, KafkaError."""
+        until = await self.log.take_over()
+        kept = self.store.fact(HEAD)
+        if kept:
+            self.head = msgspec.msgpack.decode(kept, type=Head)
+        self._layouts = self.store.layouts()
+        since = self.head.since
+        async for found in self.log.replay(since, until, self.head.owner):
+            self._owned_by(found.begin, found.owner)
+            self._keep(found.commit, found.begin)
+            self.restored += 1
+            progress(found.begin - since, until - since)
+        self._owned_by(until, self.log.writer)
+
+    def _owned_by(self, offset: int, owner: str) -> None:
+        if not self._owners or self._owners[-1][1] != owner:
+            self._owners.append((offset, owner))
+
+    def _keep(self, commit: Commit, offset: int) -> None:
+        head = self.head
+        head.positions.update(commit.positions)
+        head.facts.update(commit.facts)
+        for table, key, content in commit.rows:
+            kept = head.rows.setdefault(table, {})
+            if content is None:
+                kept.pop(key, None)
+            else:
+                kept[key] = content
+        for layout in commit.layouts:
+            found = msgspec.msgpack.decode(layout, type=Layout)
+            self._layouts[found.name] = found
+        for row in commit.entities:
+            self._wait((row[0], row[1]), offset, row)
+        for name in commit.gone:
+            self._wait(name, offset, None)
+        for unit in commit.units:
+            self._units.pop(unit[0], None)
+            self._units[unit[0]] = (offset, unit)
+            self._waiting_bytes += len(unit[2])
+
+    def _wait(self, name: Name, offset: int, row: EntityRow | None) -> None:
+        old = self._entities.pop(name, None)
+        if old is not None and old[1] is not None:
+            self._waiting_bytes -= len(old[1][4])
+        if row is not None:
+            self._waiting_bytes += len(row[4])
+        self._entities[name] = (offset, row)
+
+    # ---- a batch
+
+    def row(self, table: str, key: str, content: bytes | None) -> None:
+        """Put a row of a small table into the next commit, None = gone."""
+        self._next.rows.append((table, key, content))
+
+    def fact(self, name: str, value: bytes) -> None:
+        """Put a fact into the next commit, if it has changed."""
+        if self.head.facts.get(name) != value:
+            self._next.facts[name] = value
+
+    async def commit(self, positions: dict[str, int]) -> None:
+        """Write what was put since the last commit, with the positions it stands for. Raises Fenced, KafkaError."""
+        commit, self._next = self._next, Commit()
+        commit.positions = positions
+        changed = len(commit.entities) + len(commit.units)
+        self._renew(commit)
+        begin = self.log.end
+        self._log_bytes += await self.log.append(commit)
+        self._keep(commit, begin)
+        if changed and self._waiting_bytes > WAITING_BYTES:
+            self._write_slice(SLICE)
+        await self._renewed()
+
+    def discard(self) -> None:
+        """Forget what was put since the last commit."""
+        self._next = Commit()
+
+    # ---- as Memory wants it
+
+    def layouts(self) -> dict[str, Layout]:
+        return dict(self._layouts)
+
+    def add_layout(self, layout: Layout) -> None:
+        self._next.layouts.append(msgspec.msgpack.encode(layout))
+
+    def entity(self, kind: str, key: str) -> bytes | None:
+        waiting = self._entities.get((kind, key))
+        if waiting is not None:
+            return waiting[1][4] if waiting[1] else None
+        return self.store.entity(kind, key)
+
+    def put_entities(self, rows: Iterable[EntityRow]) -> None:
+        self._next.entities.extend(rows)
+
+    def drop_entities(self, names: Iterable[Name]) -> None:
+        self._next.gone.extend(names)
+
+    def drop_entities_unseen_since(self, before: int) -> list[Name]:
+        """Those whose time-to-live has passed; gone with the next commit."""
+        gone = [name for name, (_, row) in self._entities.items() if row and row[3] < before]
+        stale = self.store.entities_unseen_since(before)
+        gone += [name for name in stale if name not in self._entities]
+        self.drop_entities(gone)
+        return gone
+
+    def entity_keys(self, kind: str) -> list[str]:
+        waiting = {key: row for (of, key), (_, row) in self._entities.items() if of == kind}
+        stored = [key for key in self.store.entity_keys(kind) if key not in waiting]
+        return stored + [key for key, row in waiting.items() if row]
+
+    def entity_counts(self) -> dict[str, int]:
+        counts = Counter(self.store.entity_counts())
+        has_some = bool(counts)
+        for (kind, key), (_, row) in self._entities.items():
+            was_stored = has_some and self.store.entity(kind, key) is not None
+            counts[kind] += (row is not None) - was_stored
+        return {kind: count for kind, count in counts.items() if count}
+
+    def alarms(self) -> list[tuple[int, str, str]]:
+        stored = [alarm for alarm in self.store.alarms() if (alarm[1], alarm[2]) not in self._entities]
+        waiting = [(row[2], row[0], row[1]) for _, row in self._entities.values() if row and row[2] < NEVER]
+        return stored + waiting
+
+    def unit(self, unit: str) -> bytes | None:
+        waiting = self._units.get(unit)
+        return waiting[1][2] if waiting else self.store.unit(unit)
+
+    def put_units(self, rows: Iterable[UnitRow]) -> None:
+        self._next.units.extend(rows)
+
+    def waiting_units(self) -> set[str]:
+        stored = {unit for unit in self.store.waiting_units() if unit not in self._units}
+        return stored | {unit for unit, (_, row) in self._units.items() if row[1]}
+
+    # ---- the file
+
+    def _write_slice(self, most: int) -> None:
+        """The oldest changes go into the file, and it is then known from which offset on it may be incomplete."""
+        entities = list(islice(self._entities.items(), most))
+        units = list(islice(self._units.items(), most))
+        for name, _ in entities:
+            del self._entities[name]
+        for unit, _ in units:
+            del self._units[unit]
+        kept = [row for _, (_, row) in entities if row]
+        written = [row for _, (_, row) in units]
+        self._waiting_bytes -= sum(len(row[4]) for row in kept) + sum(len(row[2]) for row in written)
+        with self.store.transaction():
+            for layout in self._layouts.values():
+                self.store.add_layout(layout)
+            self.store.put_entities(sorted(kept))
+            self.store.drop_entities([name for name, (_, row) in entities if not row])
+            self.store.put_units(written)
+            self._write_head()
+
+    def _write_head(self) -> None:
+        head = self.head
+        first = [next(iter(rows.values()))[0] for rows in (self._entities, self._units) if rows]
+        head.since = min([self.log.end, *first])
+        head.owner = next((owner for at, owner in reversed(self._owners) if at <= head.since), self.log.writer)
+        self.store.set_fact(HEAD, msgspec.msgpack.encode(head))
+
+    def close(self, *, is_ours: bool = True) -> None:
+        """Let go of the file; while the partition is ours, with all there is, so that the next start is quick."""
+        if is_ours:
+            while self._entities or self._units:
+                self._write_slice(SLICE * 10)
+            with self.store.transaction():
+                self._write_head()
+        self.store.close()
+
+    # ---- keeping the log short
+
+    def _renew(self, commit: Commit) -> None:
+        """While the log is written anew, some of what is live goes along with each commit."""
+        if self._renewal is not None:
+            self._renewal.add_to(commit)
+
+    async def _renewed(self) -> None:
+        """Begin to write the log anew when it has grown too long, and cut it when that is done."""
+        renewal = self._renewal
+        if renewal is not None and renewal.is_done:
+            await self.log.truncate(renewal.begin)
+            self._renewal, self._log_bytes, self._live_bytes = None, 0, renewal.bytes
+        elif renewal is None and self._log_bytes > max(RENEW_BYTES, RENEW_TIMES * self._live_bytes):
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Write all that is live anew with the coming commits, and drop what is before them. Raises Fenced."""
+        begin = await self.log.begin_anew()
+        while self._entities or self._units:
+            self._write_slice(SLICE * 10)
+        self._renewal = _Renewal(self, begin)
+
+    @property
+    def is_renewing(self) -> bool:
+        return self._renewal is not None
+
+    def is_waiting(self, name: Name) -> bool:
+        """Has the file an older value of this entity, or none?"""
+        return name in self._entities
+
+    def is_waiting_unit(self, unit: str) -> bool:
+        return unit in self._units
+
+
+class _Renewal:
+    """Goes once through all that is live. What changes meanwhile is in the log anyway, behind `begin`."""
+
+    def __init__(self, replica: Replica, begin: int) -> None:
+        self.begin = begin
+        self.bytes = 0
+        self.is_done = False
+        self._replica = replica
+        self._is_begun = False
+        self._entity: Name | None = ("", "")
+        self._unit: str | None = ""
+
+    def add_to(self, commit: Commit) -> None:
+        if not self._is_begun:
+            self._add_small(commit)
+        room = RENEW_SLICE_BYTES
+        while room > 0 and not self.is_done:
+            added = self._add_entities(commit) if self._entity is not None else self._add_units(commit)
+            room -= added
+            self.bytes += added
+            self.is_done = self._entity is None and self._unit is None
+
+    def _add_small(self, commit: Commit) -> None:
+        head = self._replica.head
+        self._is_begun = True
+        commit.positions = {**head.positions, **commit.positions}
+        commit.facts = {**head.facts, **commit.facts}
+        changed = {(table, key) for table, key, _ in commit.rows}
+        kept = [(t, k, v) for t, rows in head.rows.items() for k, v in rows.items() if (t, k) not in changed]
+        commit.rows = [*kept, *commit.rows]
+        commit.layouts = [msgspec.msgpack.encode(layout) for layout in self._replica.layouts().values()]
+
+    def _add_entities(self, commit: Commit) -> int:
+        assert self._entity is not None
+        rows = self._replica.store.entities_after(self._entity, SLICE // 4)
+        changed = {(row[0], row[1]) for row in commit.entities} | set(commit.gone)
+        fresh = [row for row in rows if not self._has_changed((row[0], row[1]), changed)]
+        commit.entities.extend(fresh)
+        self._entity = (rows[-1][0], rows[-1][1]) if rows else None
+        return sum(len(row[4]) for row in fresh) + 1
+
+    def _has_changed(self, name: Name, changed: set[Name]) -> bool:
+        return name in changed or self._replica.is_waiting(name)
+
+    def _add_units(self, commit: Commit) -> int:
+        assert self._unit is not None
+        rows = self._replica.store.units_after(self._unit, SLICE // 4)
+        changed = {row[0] for row in commit.units}
+        fresh = [row for row in rows if row[0] not in changed and not self._replica.is_waiting_unit(row[0])]
+        commit.units.extend(fresh)
+        self._unit = rows[-1][0] if rows else None
+        return sum(len(row[2]) for row in fresh) + 1

@@ -1,0 +1,150 @@
+"""What travels on the worker's own topics. All of it is JSON, so that anybody can read along.
+
+Records with a key are events (or candidates); records without one are messages to the stage itself: how far time has
+come, a changed configuration, an erasure. docs/topics.md lists the topics and who reads them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from engine.core.digest import seen_digest
+from engine.model import Event, Routed, Signal
+
+
+class Addressed(Event, frozen=True, gc=False, omit_defaults=True):
+    """An event as it stands on `events`: with the entity it is for, as one event may be written for several.
+
+    `entity` is the kind; `key` its id, left out where `entities` says it. `primary` as in Routed.
+    """
+
+    entity: str = ""
+    key: str = ""
+    primary: bool = True
+
+
+class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
+    """How far a source has come, written into every partition of the next stage.
+
+    `source` is a partition (`beforehand.raw.usage/0`), `at` the event time it has reached, `wall` when this was written
+    (0 where time follows the events alone). `idle`: nothing comes from it. `stream` and `flowed`: its stream, and the
+    latest event time of it. `ended`: recorded input has ended here. `expects`: all sources that there are, so that time
+    waits for those that have not been heard of. `offset` is what the source had read when it wrote this.
+    """
+
+    source: str
+    at: int
+    wall: int = 0
+    idle: bool = False
+    ended: bool = False
+    stream: str = ""
+    flowed: int = 0
+    expects: tuple[str, ...] = ()
+    offset: int = -1
+
+
+class Configure(msgspec.Struct, frozen=True, tag="configure"):
+    """A changed configuration takes effect here. `files` is its whole text by path, as secrets are only referred to."""
+
+    version: str
+    files: Mapping[str, str]
+
+
+class Erase(msgspec.Struct, frozen=True, tag="erase"):
+    """Forget one entity, and decide nothing about it any more. `until` is when that may be forgotten, too."""
+
+    entity: str
+    key: str
+    at: int
+    until: int
+
+
+Message: TypeAlias = Mark | Configure | Erase
+
+
+class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What detect hands to decide: a signal, or a profile of one of the unit's entities.
+
+    `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
+    where it came from, so that it is taken once however often it was written.
+    """
+
+    unit: str
+    at: int
+    source: str
+    offset: int
+    number: int
+    signal: Signal | None = None
+    profile: Addressed | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of an action: a state of the ledger, and when in wall time."""
+
+    action_id: str
+    channel: str
+    what: str
+    at: int
+    attempts: int
+    why: str = ""
+
+
+_ENCODER = msgspec.json.Encoder()
+_ADDRESSED = msgspec.json.Decoder(Addressed)
+_MESSAGE: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_CANDIDATE = msgspec.json.Decoder(Candidate)
+
+encode = _ENCODER.encode
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """As librdkafka's `consistent` partitioner does it, which clients in most languages have."""
+    return zlib.crc32(key) % partitions
+
+
+def addressed(routed: Routed) -> Addressed:
+    """An event for one entity. A weak id is the same when its row is read again, so it will do here to know repeats."""
+    event = routed.event
+    return Addressed(
+        event.id,
+        event.event,
+        event.at,
+        event.stream,
+        event.entities,
+        event.attributes,
+        event.arrived_at,
+        event.body,
+        event.id_is_weak,
+        event.seen or seen_digest(event.id, event.stream),
+        routed.entity,
+        "" if event.entities.get(routed.entity) == routed.key else routed.key,
+        routed.primary,
+    )
+
+
+def key_of(routed: Routed) -> bytes:
+    return f"{routed.entity}:{routed.key}".encode()
+
+
+def read_event(value: bytes) -> Addressed:
+    """Raises msgspec.DecodeError, also where it is an event that was written for nobody."""
+    return _ADDRESSED.decode(value)
+
+
+def routed_of(event: Addressed, position: int) -> Routed:
+    """Raises KeyError where it does not say for whom it is."""
+    return Routed(event.entity, event.key or event.entities[event.entity], position, event, event.primary)
+
+
+def read_message(value: bytes) -> Message:
+    """Raises msgspec.DecodeError."""
+    return _MESSAGE.decode(value)
+
+
+def read_candidate(value: bytes) -> Candidate:
+    """Raises msgspec.DecodeError."""
+    return _CANDIDATE.decode(value)
