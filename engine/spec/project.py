@@ -10,6 +10,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
+from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
 from engine.spec.report import Report, unknown
@@ -72,6 +73,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     wait: Annotated[int, As.DURATION, FROM_ZERO, "how long a decision waits for other signals"] = 0
     retention: Annotated[RetentionDocument, "how long things are kept"] = RetentionDocument()
     bounds: Annotated[BoundsDocument, "what the engine takes at most"] = BoundsDocument()
+    kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
 def read_project(
@@ -84,13 +86,14 @@ def read_project(
     document = written.value
     entities = tuple(_entities(document.entities, scope)) if "entities" in written.nodes else ()
     sinks = tuple(_sinks(document.sinks, sink_options, sink_kinds, scope))
+    streams = tuple(_streams(document.streams, frozenset(entity.kind for entity in entities), scope))
     _judge(written, entities, scope)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
         unit=document.unit,
         entities=entities,
-        streams=tuple(_streams(document.streams, frozenset(entity.kind for entity in entities), scope)),
+        streams=streams,
         sinks=sinks,
         channels=_channels(document.channels, node, scope),
         max_ahead_ms=document.max_ahead,
@@ -98,6 +101,7 @@ def read_project(
         wait_ms=document.wait,
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
+        kafka=read_kafka(document.kafka, streams, scope),
         place=node.place,
     )
 
@@ -145,10 +149,16 @@ def _entity(key: ScalarNode, node: Node, scope: Scope) -> EntitySpec:
 
 def _streams(node: Node | None, entities: frozenset[str], scope: Scope) -> Iterator[StreamSpec]:
     stdin: ScalarNode | None = None
+    topics: dict[str, str] = {}
     for key, value in _named(node, "each stream with a name, as in usage: {from: usage.jsonl}", scope):
         stream = read_stream(key, value, entities, scope)
         if stream and stream.source == "-" and stdin:
             scope.report.error(key, "two-readers", f"stream '{stdin.text}' reads standard input already")
+        if stream and stream.topic in topics:
+            message = f"stream '{topics[stream.topic]}' reads the topic '{stream.topic}' already"
+            scope.report.error(key, "two-readers", message)
+        if stream and stream.topic:
+            topics[stream.topic] = stream.name
         if stream:
             stdin = key if stream.source == "-" else stdin
             yield stream

@@ -14,6 +14,7 @@ from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.kafka import KafkaDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
 from engine.spec.reading import RAW, Option, options_of
@@ -100,6 +101,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "streams"): _named(_object(StreamDocument, _STREAMS)),
         (ProjectDocument, "sinks"): _named(_sinks(sink_options, sink_kinds)),
         (ProjectDocument, "channels"): _named(TEXT),
+        (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))
 

@@ -8,6 +8,7 @@ import msgspec
 
 from engine.model import SECOND_MS
 from engine.ports import As
+from engine.spec.kafka import judge_topic
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
 from engine.spec.report import unknown
@@ -28,6 +29,7 @@ class StreamDocument(msgspec.Struct, frozen=True, kw_only=True):
     from_: Annotated[Node | None, RAW, "a path or pattern below the data folder; - is standard input"] = msgspec.field(
         default=None, name="from"
     )
+    topic: Annotated[str, As.TEXT, "the Kafka topic that a worker reads; left out, one named after the stream"] = ""
     format: Annotated[Literal["jsonl", "csv"], "how the rows are written; .gz is read as gzip"] = "jsonl"
     delimiter: Annotated[str, As.TEXT, "what separates the columns of a csv"] = ","
     map: Annotated[Node | None, RAW, "how rows that are not in the event shape become events"] = None
@@ -83,6 +85,7 @@ def read_stream(key: ScalarNode, node: Node, entities: frozenset[str], scope: Sc
         name=key.text,
         family=document.family,
         source=_source(document.from_, scope),
+        topic=document.topic,
         format=document.format,
         delimiter=document.delimiter,
         maps=_maps(document.map, entities, scope),
@@ -103,6 +106,7 @@ def _source(node: Node | None, scope: Scope) -> str:
 
 def _judge(key: ScalarNode, written: Written[StreamDocument], entities: frozenset[str], scope: Scope) -> None:
     document, nodes, report = written.value, written.nodes, scope.report
+    judge_topic(nodes.get("topic"), document.topic, scope)
     if len(document.delimiter) != 1:
         report.error(nodes["delimiter"], "bad-delimiter", f"'{document.delimiter}' is not a single character")
     if "delimiter" in nodes and document.format != "csv":

@@ -223,14 +223,16 @@ class EventMap(msgspec.Struct, frozen=True, kw_only=True):
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where events of a family come from, and how their rows are read.
 
-    `source` is a path or glob under the data folder, "-" for stdin, "" for none (fed by another way). With `maps`
-    empty the rows are already in the event shape (or CloudEvents 1.0); several maps make several events of one row.
-    `describes` names the entity whose attributes a profile stream carries.
+    `source` is a path or glob under the data folder, "-" for stdin, "" for none (fed by another way). `topic` is the
+    Kafka topic that a worker reads instead, "" for the one named after the stream. With `maps` empty the rows are
+    already in the event shape (or CloudEvents 1.0); several maps make several events of one row. `describes` names
+    the entity whose attributes a profile stream carries.
     """
 
     name: str
     family: Literal["usage", "ticket", "sentiment", "logistics", "profile", "outcome", "other"] = "other"
     source: str = ""
+    topic: str = ""
     format: Literal["jsonl", "csv"] = "jsonl"
     delimiter: str = ","
     maps: tuple[EventMap, ...] = ()
@@ -274,6 +276,35 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     text_chars: int = 4_000
 
 
+class KafkaSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker reaches Kafka and shares it with others. Only `beforehand worker` and its helpers read this.
+
+    `topics` are other names for topics of ours, by role (`events`, `log_detect`, ...). `password` and `key_password`
+    are references, never the secret. Files are as written: absolute, or from the configuration's folder.
+    """
+
+    servers: tuple[str, ...] = ("127.0.0.1:9092",)
+    group: str = "beforehand"
+    prefix: str = "beforehand."
+    partitions: int = 4
+    replication: int = 1
+    topics: Mapping[str, str] = {}
+    create_topics: bool = True
+    keep_events_ms: int = 7 * DAY_MS
+    keep_decisions_ms: int = 30 * DAY_MS
+    security: Literal["plaintext", "tls", "sasl_plaintext", "sasl_tls"] = "plaintext"
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    key_password: str = ""
+    mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-512"
+    username: str = ""
+    password: str = ""
+    session_timeout_ms: int = 10 * SECOND_MS
+    stuck_after_ms: int = MINUTE_MS
+    drain_within_ms: int = 10 * SECOND_MS
+
+
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
     """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name."""
 
@@ -289,6 +320,7 @@ class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
     wait_ms: int = 0
     retention: Retention = Retention()
     bounds: Bounds = Bounds()
+    kafka: KafkaSpec = KafkaSpec()
     place: Place = Place()
 
 

@@ -57,7 +57,17 @@ def folder_with(folder: Path, written: str) -> Path:
         detector = completed(written, {**HEAD, **(WATCH if bare else {})})
     elif "play" in keys:
         play = written
-    elif keys and keys <= {*PROJECT, "unit", "time_zone", "max_ahead", "dedup_for", "wait", "retention", "bounds"}:
+    elif keys and keys <= {
+        *PROJECT,
+        "unit",
+        "time_zone",
+        "max_ahead",
+        "dedup_for",
+        "wait",
+        "retention",
+        "bounds",
+        "kafka",
+    }:
         project = written
     elif written.startswith("    map:"):
         project = f"streams:\n  rows:\n    from: rows.csv\n    format: csv\n{written}"

@@ -17,7 +17,7 @@ import detectors
 import sinks
 from engine import cli
 from engine.spec import detectors as detector_page
-from engine.spec import filters, plays, project, streams
+from engine.spec import filters, kafka, plays, project, streams
 from engine.spec import tests as test_page
 from engine.spec.reading import options_of
 from engine.spec.report import LATER
@@ -43,6 +43,8 @@ WRITTEN = {
     "map": (streams.MapDocument, "events.md"),
     "mapped value": (streams.ValueDocument, "events.md"),
     "mapped time": (streams.TimeDocument, "events.md"),
+    "kafka": (kafka.KafkaDocument, "kafka.md"),
+    "names of topics": (kafka.TopicsDocument, "kafka.md"),
 }
 OTHER_WORDS = {
     "row of a test": (test_page._ROW_WORDS, "detectors.md"),
