@@ -5,11 +5,14 @@ VENV ?= .venv
 PYTHON ?=
 export PYTHON
 
+KAFKA_VERSION ?= 3.9.1
+KAFKA := .make/kafka-$(KAFKA_VERSION)
+
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint units bench soak lock clean
+.PHONY: help setup demo test lint units kafka bench soak lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +38,14 @@ lint: $(READY) ## Check style, types and which layer imports which
 
 units: $(READY) ## Run the quick tests only, as on every supported Python
 	$(BIN)/pytest -n 2 -m units
+
+kafka: $(KAFKA)/.ready ## Fetch the Kafka that its tests run on (KAFKA_VERSION; needs Java 17 and Maven)
+
+$(KAFKA)/.ready: tests/kafka/pom.xml
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "This needs Java 17 and Maven (mvn)"; exit 1; }
+	mvn -q -B -f tests/kafka/pom.xml -Dkafka.version=$(KAFKA_VERSION) \
+	    dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(KAFKA)
+	@touch $@
 
 bench: $(READY) ## Measure speed and print the figures
 	@for bench in benchmarks/*.py; do \

@@ -1,4 +1,7 @@
-"""Marks what is quick. Tests in the folders below need minutes, data or a second process; all others are `units`."""
+"""Marks what is quick. Tests in the folders below need minutes, data or a second process; all others are `units`.
+
+What asks for a Kafka broker is marked `kafka`, wherever it is.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from pathlib import Path
 import pytest
 
 NOT_UNITS = frozenset({"faults", "simulation", "real", "kill"})
+BROKERS = frozenset({"kafka_servers", "new_broker"})
 HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
-        if folder not in NOT_UNITS:
+        if BROKERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.kafka)
+        elif folder not in NOT_UNITS:
             item.add_marker(pytest.mark.units)
