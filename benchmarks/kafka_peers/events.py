@@ -1,0 +1,120 @@
+"""The events of the benchmark: as rows of a raw topic, and as route writes them for the next stage."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import orjson
+
+import sinks
+from engine.core.plan import Plan, compile_plan
+from engine.core.route import Router, Row, Watched
+from engine.model import Routed
+from engine.shells.kafka import wire
+from engine.shells.wiring import plugins
+from engine.spec.load import load
+
+START_MS = 1_790_000_000_000
+EVERY_MS = 20
+CHUNK = 2_000
+ZIPF = 1.05
+SEED = 7
+
+PROJECT = """\
+project: benchmark
+entities: {customer: customer}
+streams:
+  usage:
+    family: usage
+    map:
+      event: {value: usage.metered}
+      at: {from: at, unit: ms}
+      entities: {customer: customer}
+      attributes: {value: value, channel: channel}
+sinks: {log: {kind: file, path: actions.jsonl}}
+channels: {console: log}
+"""
+PLAY = """\
+play: tell
+to: system
+channel: console
+class: service
+tier: 3
+owner: bench
+title: "{{ customer.id }}"
+text: "Look at {{ customer.id }}: {{ why }}"
+"""
+DETECTOR = """\
+detector: stands-out
+owner: bench
+reason: benchmark
+per: customer
+watch:
+  readings: {count: usage.metered, over: 1h, panes: 6}
+  mean: {average: usage.metered, field: value, over: 1h, panes: 6}
+when:
+  any_of:
+    - {readings: {at_least: 5}, mean: {above: 78}}
+    - {readings: {at_least: 5}, mean: {below: 22}}
+    - {readings: {at_least: 20000}}
+then: [{play: tell}]
+why: "mean {{ mean }} of {{ readings }}"
+"""
+
+
+def write_project(folder: Path, more: str = "") -> None:
+    """The configuration that does the job, with further lines for its project file."""
+    files = {"beforehand.yml": PROJECT + more, "playbooks/tell.yml": PLAY, "detectors/stands-out.yml": DETECTOR}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def plan_of(folder: Path) -> Plan:
+    return compile_plan(load(folder, plugins(), sinks.options_of, sinks.kinds()), plugins())
+
+
+def raw_rows(count: int, customers: int, every_ms: int = EVERY_MS) -> Iterator[bytes]:
+    """Readings of customers of whom a few are heard of far more often than the others."""
+    chance = random.Random(SEED)
+    cumulative = list(itertools.accumulate(1 / rank**ZIPF for rank in range(1, customers + 1)))
+    names = [f"c{number:06d}" for number in chance.sample(range(customers), customers)]
+    for number, name in enumerate(chance.choices(names, cum_weights=cumulative, k=count)):
+        yield orjson.dumps(
+            {
+                "id": f"e{number:08d}",
+                "at": START_MS + number * every_ms,
+                "customer": name,
+                "value": round(chance.gauss(50, 31), 2),
+                "channel": "ios",
+            }
+        )
+
+
+def routed(plan: Plan, raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of each event, as they stand on the topic that detect reads."""
+    router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    rows = (Row("usage", "usage/0", number, raw) for number, raw in enumerate(raws))
+    while batch := list(islice(rows, CHUNK)):
+        for record in router.route_all(batch, []):
+            if isinstance(record, Routed):
+                yield wire.key_of(record), wire.encode(wire.addressed(record))
+
+
+def write_lines(path: Path, records: Iterator[tuple[bytes, bytes]]) -> tuple[int, float]:
+    """How many there were, and how many bytes an event has on average. JSON holds no bare tab or newline."""
+    count = size = 0
+    with path.open("wb") as lines:
+        for key, value in records:
+            lines.write(key + b"\t" + value + b"\n")
+            count, size = count + 1, size + len(value)
+    return count, size / max(1, count)
+
+
+def keyed_rows(raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Raw rows under the customer's name, so that a customer's rows stay in order."""
+    return ((b"customer:" + orjson.loads(raw)["customer"].encode(), raw) for raw in raws)
