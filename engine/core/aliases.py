@@ -28,6 +28,11 @@ class Aliases:
                 return known[name]
         return names[0] if names else ""
 
+    def adopt(self, joined: Mapping[str, Mapping[str, str]]) -> None:
+        """Take in what was joined elsewhere, which needs no telling again."""
+        for kind, names in joined.items():
+            self._primary_of.setdefault(kind, {}).update(names)
+
     def learnt(self) -> dict[str, dict[str, str]]:
         """What was joined since the last call."""
         learnt, self._learnt = self._learnt, {}

@@ -234,6 +234,10 @@ class Router:
         self._progress.restore(changes.progress)
         self._aliases.restore(changes.aliases)
 
+    def adopt_aliases(self, joined: Mapping[str, Mapping[str, str]]) -> None:
+        """Take in what another router has learnt."""
+        self._aliases.adopt(joined)
+
     @property
     def counts(self) -> dict[tuple[str, str], int]:
         """What was counted since the last drain, by (what, stream): accepted, dead_letter, weak_id, unwatched ..."""

@@ -7,7 +7,7 @@ docs/delivery.md tells what a crash between any two of these does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,8 @@ NAP_MS = 1_000
 
 # Wall time in ms.
 Clock: TypeAlias = Callable[[], int]
+# Waits until what the ledger was told is safe, wherever that is.
+Durable: TypeAlias = Callable[[], Awaitable[None]]
 # After a row: what becomes of it, or None for one that goes back as it was.
 Written: TypeAlias = tuple[Row, Settled | None, int]
 
@@ -43,11 +45,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     possible_duplicate: bool = False
 
 
+async def _at_once() -> None:
+    """A ledger that is on the disk when its transaction ends needs no waiting."""
+
+
+def _always() -> bool:
+    return True
+
+
 class Dispatcher:
     """Owns the sinks it is given: opens them, sends through them, closes them.
 
     Drive it with `run()`, or with `round()` where the caller decides when. The ledger's guard (`open_guard`) comes
-    before `open()`. `passed` is told of each fault point.
+    before `open()`. `passed` is told of each fault point. Where the ledger is safe only once somebody else has it too,
+    `durable` waits for that, after the intent and after the result; `is_ours` says, right before each send, whether
+    these actions still are this process's to send.
     """
 
     def __init__(
@@ -59,7 +71,11 @@ class Dispatcher:
         on_event: Callable[[Report], None] = lambda _: None,
         *,
         passed: Callable[[str], None] = fault_point,
+        durable: Durable = _at_once,
+        is_ours: Callable[[], bool] = _always,
     ) -> None:
+        self._durable = durable
+        self._is_ours = is_ours
         self._ledger = ledger
         self._clock = clock
         self._bounds = bounds
@@ -148,11 +164,14 @@ class Dispatcher:
         rows = self._fit_to_send(looked_at, lane, now)
         if rows:
             await self._send(rows, lane, pause, now)
+        if looked_at:
+            await self._durable()
         return len(looked_at)
 
     async def _send(self, rows: list[Row], lane: _Lane, pause: Pause | None, now: int) -> None:
         self._passed("D2")
         self._ledger.intend([row.action.id for row in rows], now, self._run)
+        await self._durable()
         self._passed("D2b")
         begun = [msgspec.structs.replace(row, attempts=row.attempts + 1, intent_at=now) for row in rows]
         results = await lane.sending.batch([row.action for row in rows])
@@ -235,6 +254,7 @@ class Dispatcher:
             with self._ledger.transaction():
                 self._ledger.settle(row.action.id, change, self._clock())
             self._report(_told(row, change, 0))
+        await self._durable()
 
     async def _recovered(self, row: Row) -> Settled:
         why = "the process stopped while it was being sent"
@@ -251,7 +271,7 @@ class Dispatcher:
 
     def _lane(self, name: str, sink: Sink) -> _Lane:
         def look(action: Action) -> str | None:
-            return self.last_look(action, self._clock())
+            return self.last_look(action, self._clock()) if self._is_ours() else ""
 
         return _Lane(name, sink, Sending(sink, self._bounds.send_timeout_ms, look, self._passed))
 

@@ -2,6 +2,8 @@
 
 `FAULT_AT=D2:3` in the environment ends the process with SIGKILL at its third pass of point D2; without the variable
 the points cost one comparison. Ingest and state have E0, E1 and E2, dispatch D2, D2b, D3, D4 and D5: docs/delivery.md.
+The worker has three each before its outputs, after them and after its commit: R for route, K for detect, C for decide,
+S for the ledger.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import signal
 from collections import Counter
 
 POINTS = ("E0", "E1", "E2", "D2", "D2b", "D3", "D4", "D5")
+WORKER_POINTS = ("R2", "R3", "K2", "K3", "K5", "C2", "C3", "C5", "S3", "S5", "D2", "D2b", "D3", "D4", "D5")
 
 _passes: Counter[str] = Counter()
 _name, _, _count = os.environ.get("FAULT_AT", "").partition(":")

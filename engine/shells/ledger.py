@@ -268,6 +268,26 @@ class Ledger:
             (before, before, limit),
         ).rowcount
 
+    def erase(self, name: str) -> int:
+        """Forget what was said to or about someone (`customer:c7`), and send nothing more. Returns how many actions.
+
+        Runs inside the caller's transaction. The ids and what became of them stay, so that nothing is sent again.
+        """
+        rows = [row for row in self._rows("1", ()) if name in (row.action.unit, row.action.recipient)]
+        for row in rows:
+            blank = msgspec.structs.replace(
+                row.action, recipient="", unit="", title="", text="", why="", readings=(), event_ids=()
+            )
+            self._db.execute(
+                "UPDATE actions SET payload = ?, why = 'erased' WHERE id = ?", (msgspec.msgpack.encode(blank), blank.id)
+            )
+            self._db.execute(
+                """UPDATE actions SET state = 'expired'
+                   WHERE id = ? AND state NOT IN ('delivered', 'intent', 'rejected')""",
+                (blank.id,),
+            )
+        return len(rows)
+
     # ---- a restored backup
 
     def open_guard(self, epoch_ms: int | None = None) -> int:

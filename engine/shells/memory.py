@@ -92,7 +92,7 @@ class Memory:
         record = encode(entity, layout, self._plan.detectors)
         most = self._plan.configuration.project.bounds.record_bytes
         if len(record) > most:
-            raise OversizedRecord(entity.kind, len(record), most)
+            raise OversizedRecord(entity.kind, entity.key, len(record), most)
         return entity.kind, entity.key, entity.wake, entity.seen_at, record
 
     def saved(self) -> None:
@@ -114,7 +114,8 @@ class Memory:
 class OversizedRecord(Exception):
     """An entity's record has outgrown `bounds.record_bytes`; the event that did it is set aside."""
 
-    def __init__(self, kind: str, size: int, most: int) -> None:
+    def __init__(self, kind: str, key: str, size: int, most: int) -> None:
+        self.kind, self.key = kind, key
         super().__init__(f"the record of one {kind} would take {size} bytes, more than the {most} of record_bytes")
 
 

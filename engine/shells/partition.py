@@ -189,14 +189,8 @@ class Partition:
 
     # ---- a changed configuration
 
-    def _fingerprint(self) -> bytes:
-        kinds = sorted((kind, plan.wanted.layout.name) for kind, plan in self.plan.kinds.items())
-        return msgspec.msgpack.encode(
-            [kinds, [(spec.name, spec.version) for spec in self.plan.configuration.detectors]]
-        )
-
     def _is_changed(self) -> bool:
-        return self.store.fact(PLAN) != self._fingerprint()
+        return self.store.fact(PLAN) != fingerprint(self.plan)
 
     def _carry_over(self, now: int) -> None:
         """Every stored entity meets the new plan once, so that new detectors with timers start for all of them now."""
@@ -212,7 +206,13 @@ class Partition:
                     self._memory.save()
                 self._memory.saved()
         with self.store.transaction():
-            self.store.set_fact(PLAN, self._fingerprint())
+            self.store.set_fact(PLAN, fingerprint(self.plan))
+
+
+def fingerprint(plan: Plan) -> bytes:
+    """What a stored entity has to meet once: what is kept of each kind, and the detectors."""
+    kinds = sorted((kind, each.wanted.layout.name) for kind, each in plan.kinds.items())
+    return msgspec.msgpack.encode([kinds, [(spec.name, spec.version) for spec in plan.configuration.detectors]])
 
 
 def open_chain(store: Store, plan: Plan) -> Chain:

@@ -158,6 +158,9 @@ class Store:
         sealed = [(unit, waiting, _sealed(record, unit)) for unit, waiting, record in rows]
         self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", sealed)
 
+    def drop_units(self, units: Iterable[str]) -> None:
+        self.db.executemany("DELETE FROM units WHERE unit = ?", [(unit,) for unit in units])
+
     def units_after(self, unit: str, most: int) -> list[tuple[str, bool, bytes]]:
         """The next ones in order, as they were put."""
         query = "SELECT unit, waiting, record FROM units WHERE unit > ? ORDER BY unit LIMIT ?"

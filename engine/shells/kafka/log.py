@@ -55,7 +55,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
 class Commit(msgspec.Struct, array_like=True):
     """What one batch changed: absolute values, so that taking one in twice does no harm.
 
-    `positions`: the next offset to read, by topic. `facts`: small things by name. `gone`: entities forgotten.
+    `positions`: the next offset to read, by topic. `facts`: small things by name. `gone`, `gone_units`:
+    what was forgotten.
     `rows`: anything else by (table, key), None = deleted.
     """
 
@@ -65,6 +66,7 @@ class Commit(msgspec.Struct, array_like=True):
     entities: list[EntityRow] = []
     gone: list[tuple[str, str]] = []
     units: list[UnitRow] = []
+    gone_units: list[str] = []
     rows: list[tuple[str, str, bytes | None]] = []
 
 

@@ -64,7 +64,7 @@ class Replica:
         self._next = Commit()
         # What the file does not have yet, the oldest change first, each with the offset of its commit.
         self._entities: dict[Name, tuple[int, EntityRow | None]] = {}
-        self._units: dict[str, tuple[int, UnitRow]] = {}
+        self._units: dict[str, tuple[int, UnitRow | None]] = {}
         self._waiting_bytes = 0
         self._layouts: dict[str, Layout] = {}
         self._owners: list[tuple[int, str]] = []
@@ -111,9 +111,9 @@ class Replica:
         for name in commit.gone:
             self._wait(name, offset, None)
         for unit in commit.units:
-            self._units.pop(unit[0], None)
-            self._units[unit[0]] = (offset, unit)
-            self._waiting_bytes += len(unit[2])
+            self._wait_unit(unit[0], offset, unit)
+        for gone in commit.gone_units:
+            self._wait_unit(gone, offset, None)
 
     def _wait(self, name: Name, offset: int, row: EntityRow | None) -> None:
         old = self._entities.pop(name, None)
@@ -122,6 +122,14 @@ class Replica:
         if row is not None:
             self._waiting_bytes += len(row[4])
         self._entities[name] = (offset, row)
+
+    def _wait_unit(self, unit: str, offset: int, row: UnitRow | None) -> None:
+        old = self._units.pop(unit, None)
+        if old is not None and old[1] is not None:
+            self._waiting_bytes -= len(old[1][2])
+        if row is not None:
+            self._waiting_bytes += len(row[2])
+        self._units[unit] = (offset, row)
 
     # ---- a batch
 
@@ -199,14 +207,19 @@ class Replica:
 
     def unit(self, unit: str) -> bytes | None:
         waiting = self._units.get(unit)
-        return waiting[1][2] if waiting else self.store.unit(unit)
+        if waiting is not None:
+            return waiting[1][2] if waiting[1] else None
+        return self.store.unit(unit)
 
     def put_units(self, rows: Iterable[UnitRow]) -> None:
         self._next.units.extend(rows)
 
+    def drop_units(self, units: Iterable[str]) -> None:
+        self._next.gone_units.extend(units)
+
     def waiting_units(self) -> set[str]:
         stored = {unit for unit in self.store.waiting_units() if unit not in self._units}
-        return stored | {unit for unit, (_, row) in self._units.items() if row[1]}
+        return stored | {unit for unit, (_, row) in self._units.items() if row and row[1]}
 
     # ---- the file
 
@@ -219,7 +232,7 @@ class Replica:
         for unit, _ in units:
             del self._units[unit]
         kept = [row for _, (_, row) in entities if row]
-        written = [row for _, (_, row) in units]
+        written = [row for _, (_, row) in units if row]
         self._waiting_bytes -= sum(len(row[4]) for row in kept) + sum(len(row[2]) for row in written)
         with self.store.transaction():
             for layout in self._layouts.values():
@@ -227,6 +240,7 @@ class Replica:
             self.store.put_entities(sorted(kept))
             self.store.drop_entities([name for name, (_, row) in entities if not row])
             self.store.put_units(written)
+            self.store.drop_units([unit for unit, (_, row) in units if not row])
             self._write_head()
 
     def _write_head(self) -> None:
@@ -327,7 +341,7 @@ class _Renewal:
     def _add_units(self, commit: Commit) -> int:
         assert self._unit is not None
         rows = self._replica.store.units_after(self._unit, SLICE // 4)
-        changed = {row[0] for row in commit.units}
+        changed = {row[0] for row in commit.units} | set(commit.gone_units)
         fresh = [row for row in rows if row[0] not in changed and not self._replica.is_waiting_unit(row[0])]
         commit.units.extend(fresh)
         self._unit = rows[-1][0] if rows else None

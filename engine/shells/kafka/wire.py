@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.digest import seen_digest
-from engine.model import Event, Routed, Signal
+from engine.model import DeadLetter, Event, Routed, Signal
 
 
 class Addressed(Event, frozen=True, gc=False, omit_defaults=True):
@@ -31,15 +31,17 @@ class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
     """How far a source has come, written into every partition of the next stage.
 
     `source` is a partition (`beforehand.raw.usage/0`), `at` the event time it has reached, `wall` when this was written
-    (0 where time follows the events alone). `idle`: nothing comes from it. `stream` and `flowed`: its stream, and the
-    latest event time of it. `ended`: recorded input has ended here. `expects`: all sources that there are, so that time
-    waits for those that have not been heard of. `offset` is what the source had read when it wrote this.
+    (0 where time follows the events alone). `idle`: nothing has come from it for long; `quiet`: it was read to its
+    end, and nothing came since. `stream` and `flowed`: its stream, and the latest event time of that. `ended`: recorded
+    input has ended here. `expects`: all sources there are, so that time waits for those that have not been heard of.
+    `offset` is what the source had read when it wrote this.
     """
 
     source: str
     at: int
     wall: int = 0
     idle: bool = False
+    quiet: bool = False
     ended: bool = False
     stream: str = ""
     flowed: int = 0
@@ -148,3 +150,41 @@ def read_message(value: bytes) -> Message:
 def read_candidate(value: bytes) -> Candidate:
     """Raises msgspec.DecodeError."""
     return _CANDIDATE.decode(value)
+
+
+# ---- dead letters
+
+
+class Letter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A dead letter as it is written: `raw` as text where it is text, else in base64 as `raw_base64`."""
+
+    reason: str
+    detail: str
+    stream: str
+    source: str
+    position: int
+    raw_size: int
+    raw_digest: str
+    arrived_at: int = 0
+    raw: str | None = None
+    raw_base64: bytes = b""
+
+
+_LETTER = msgspec.json.Decoder(Letter)
+
+
+def encode_letter(letter: DeadLetter) -> bytes:
+    try:
+        text, content = letter.raw.decode(), b""
+    except UnicodeDecodeError:
+        text, content = None, letter.raw
+    head = (letter.reason, letter.detail, letter.stream, letter.source, letter.position)
+    return encode(Letter(*head, letter.raw_size, letter.raw_digest, letter.arrived_at, text, content))
+
+
+def read_letter(value: bytes) -> DeadLetter:
+    """Raises msgspec.DecodeError."""
+    found = _LETTER.decode(value)
+    raw = found.raw_base64 if found.raw is None else found.raw.encode()
+    head = (found.reason, found.detail, found.stream, found.source, found.position)
+    return DeadLetter(*head, raw, found.raw_size, found.raw_digest, found.arrived_at)

@@ -1,0 +1,217 @@
+"""The decide stage: signals in, one decision for each candidate out, and an action where it was chosen.
+
+Signals reach one unit from many partitions of detect. They wait until each of those has told that it is past their
+moment, and are then taken in order of time, so that it makes no difference which partition was quicker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from engine.core.decide import Decide
+from engine.core.effects import Effects
+from engine.core.plan import Plan
+from engine.core.state import Stalls
+from engine.shells.faults import fault_point
+from engine.shells.kafka import wire
+from engine.shells.kafka.log import PartitionLog
+from engine.shells.kafka.poison import Poisoned
+from engine.shells.kafka.replica import Replica
+from engine.shells.kafka.stage import CONFIGURATION, Out, RawRecord, Shared, configuration_in, is_configure, plan_in
+from engine.shells.memory import Memory
+from engine.shells.wiring import plan_of
+
+STAGE = "decide"
+FLOW, PENDING, ERASED = "flow", "pending", "erased"
+
+
+class Flow(msgspec.Struct, array_like=True):
+    """How far each source has come in event time, what was last taken from it (offset, number), and the time here."""
+
+    reached: dict[str, int] = {}
+    taken: dict[str, tuple[int, int]] = {}
+    now: int = 0
+
+
+class DecidePartition:
+    """One partition of the decide stage."""
+
+    def __init__(self, shared: Shared, partition: int) -> None:
+        self.partition = partition
+        self._shared = shared
+        self._topic = shared.topics.candidates
+        self._sources = {f"{shared.topics.events}/{number}" for number in range(shared.partitions)}
+        log = PartitionLog(shared.link, shared.topics.log_decide, partition, shared.writer)
+        self.replica = Replica(log, shared.state / STAGE / str(partition))
+        self._poisoned = Poisoned(self.replica.folder, f"{self._topic}/{partition}")
+
+    async def open(self) -> None:
+        """Take it over, and restore what it remembers. Raises OperatorError, KafkaError."""
+        replica = self.replica
+        await replica.restore(lambda done, of: self._shared.restoring(STAGE, self.partition, done, of))
+        self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
+
+    def _take_plan(self, plan: Plan) -> None:
+        self._plan = plan
+        self._load()
+
+    def _load(self) -> None:
+        """Everything in memory anew from what was committed."""
+        head, configuration = self.replica.head, self._plan.configuration
+        self.replica.discard()
+        self._effects, self._out = Effects(), Out(self._shared)
+        self._flow = msgspec.msgpack.decode(head.facts.get(FLOW, b"\x90"), type=Flow)
+        self._memory = Memory(self.replica, self._plan, Stalls(), self._flow.now)
+        self._decide = Decide(configuration, self._memory.units, self._effects)
+        self._describes = {s.name: s.describes for s in configuration.project.streams if s.describes}
+        self._erased = {name: int(until) for name, until in head.rows.get(ERASED, {}).items()}
+        # Keys sort as the candidates are to be taken.
+        self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
+        heapify(self._pending)
+
+    async def close(self, *, is_ours: bool) -> None:
+        """Let go of it."""
+        self._poisoned.clear()
+        self.replica.close(is_ours=is_ours)
+
+    @property
+    def now(self) -> int:
+        """The event time that every partition of detect has reached, in ms."""
+        return self._flow.now
+
+    @property
+    def position(self) -> int:
+        """The offset of the next record to take."""
+        return self.replica.head.positions.get(self._topic, 0)
+
+    @property
+    def plan(self) -> Plan:
+        """What is in force here, which the files on this disk may be ahead of."""
+        return self._plan
+
+    # ---- batches
+
+    async def take(self, records: Sequence[RawRecord]) -> None:
+        """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
+        fresh = [record for record in records if record.offset >= self.position]
+        begin = 0
+        for at, record in enumerate(fresh):
+            if record.key is None and is_configure(record):
+                await self._take(fresh[begin:at])
+                await self._configure(record)
+                begin = at + 1
+        await self._take(fresh[begin:])
+
+    async def _take(self, records: Sequence[RawRecord]) -> None:
+        if not records:
+            return
+        letters = self._poisoned.keep_trying(records, self._step, self._settle, self._load)
+        effects = self._effects.take()
+        effects.dead_letters[:0] = letters
+        for letter in effects.dead_letters:
+            self._out.dead_letter(letter)
+        topics = self._shared.topics
+        for decision in effects.decisions:
+            self._out.put(topics.decisions, self.partition, decision.unit.encode(), wire.encode(decision))
+        for action in effects.actions:
+            self._out.put(topics.actions, self.partition, action.unit.encode(), wire.encode(action))
+        await self._commit(records[-1].offset + 1)
+        self._shared.told(STAGE, effects)
+
+    def _settle(self) -> None:
+        self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))
+        self._memory.save()
+
+    async def _commit(self, position: int) -> None:
+        fault_point("C2")
+        await self._out.write()
+        fault_point("C3")
+        await self.replica.commit({self._topic: position})
+        fault_point("C5")
+        self._memory.saved()
+        self._out = Out(self._shared)
+
+    # ---- stepping over records
+
+    def _step(self, records: Sequence[RawRecord]) -> None:
+        for record in records:
+            if record.key is None:
+                self._message(wire.read_message(record.value or b""))
+            else:
+                self._wait(record.value or b"")
+
+    def _wait(self, value: bytes) -> None:
+        """Put a candidate into its place in time; one that is written a second time is known by where it came from."""
+        candidate = wire.read_candidate(value)
+        place = (candidate.offset, candidate.number)
+        if place <= self._flow.taken.get(candidate.source, (-1, 0)):
+            return
+        self._flow.taken[candidate.source] = place
+        key = f"{candidate.at:015d} {candidate.source} {candidate.offset:015d} {candidate.number:06d}"
+        heappush(self._pending, (key, candidate))
+        self.replica.row(PENDING, key, value)
+
+    def _message(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Mark):
+            flow = self._flow
+            flow.reached[message.source] = max(message.at, flow.reached.get(message.source, 0))
+            if flow.reached.keys() >= self._sources:
+                self._pass_time(min(flow.reached.values()), slack=int(message.ended))
+        elif isinstance(message, wire.Erase):
+            self._erase(message)
+
+    def _pass_time(self, until: int, slack: int) -> None:
+        """Take what waits up to that time, in order; `slack` 1 at the end of recorded input, where nothing follows."""
+        if until < self._flow.now or (until == self._flow.now and not slack):
+            return
+        while self._pending and self._pending[0][1].at <= until + slack:
+            key, candidate = heappop(self._pending)
+            self.replica.row(PENDING, key, None)
+            self._decide.on_tick(min(candidate.at - 1, until))
+            self._apply(candidate)
+        self._decide.on_tick(until)
+        self._flow.now = until
+
+    def _apply(self, candidate: wire.Candidate) -> None:
+        signal, profile = candidate.signal, candidate.profile
+        if self._erased and self._is_erased(candidate):
+            return
+        if signal is not None:
+            self._decide.on_signal(signal)
+        if profile is not None:
+            routed = wire.routed_of(profile, candidate.offset)
+            self._decide.on_profile(routed, self._describes.get(profile.stream, ""))
+
+    def _is_erased(self, candidate: wire.Candidate) -> bool:
+        names = {candidate.unit}
+        if candidate.signal is not None:
+            names.add(f"{candidate.signal.entity}:{candidate.signal.key}")
+        if names.isdisjoint(self._erased):
+            return False
+        self._effects.counts["erased", candidate.signal.detector if candidate.signal else "profile"] += 1
+        return True
+
+    def _erase(self, erase: wire.Erase) -> None:
+        """Forget what a unit remembers, and what waits about an entity."""
+        name = f"{erase.entity}:{erase.key}"
+        if erase.until:
+            self._erased[name] = erase.until
+            self.replica.row(ERASED, name, str(erase.until).encode())
+        units = self._memory.units
+        units.waiting.discard(name)
+        units.known.pop(name, None)
+        units.touched.pop(name, None)
+        self.replica.drop_units([name])
+
+    # ---- a changed configuration
+
+    async def _configure(self, record: RawRecord) -> None:
+        message = wire.read_message(record.value or b"")
+        assert isinstance(message, wire.Configure)
+        if message.version != self._plan.configuration.version:
+            self._take_plan(plan_of(configuration_in(self._shared, message)))
+            self.replica.fact(CONFIGURATION, record.value or b"")
+        await self._commit(record.offset + 1)

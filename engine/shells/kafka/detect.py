@@ -1,0 +1,317 @@
+"""The detect stage: keyed events in, signals out to whoever decides for the unit they concern.
+
+One partition has the entities whose keys fall to it. Time comes in marks, which route writes into every partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.core.chain import UNIT
+from engine.core.detect import Detect
+from engine.core.effects import Effects
+from engine.core.plan import Plan
+from engine.core.progress import Progress, ProgressState
+from engine.model import Signal, Tick
+from engine.shells.faults import fault_point
+from engine.shells.kafka import wire
+from engine.shells.kafka.log import PartitionLog
+from engine.shells.kafka.poison import Poisoned
+from engine.shells.kafka.replica import Replica
+from engine.shells.kafka.stage import CONFIGURATION, Out, RawRecord, Shared, configuration_in, is_configure, plan_in
+from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
+from engine.shells.partition import fingerprint
+from engine.shells.wiring import plan_of
+
+STAGE = "detect"
+# Time is announced in steps of this much, which is the most that it adds to the way from an event to its decision.
+STEP_MS = 100
+PROGRESS, STALLS, FINGERPRINT, SOURCES, ERASED = "progress", "stalls", "plan", "sources", "erased"
+CARRIED_AT_ONCE = 2_000
+
+
+class Sources(msgspec.Struct, array_like=True):
+    """What else is known of the sources of events: all there are, those whose recorded input has
+    ended, and those that are quiet just now."""
+
+    known: set[str] = set()
+    ended: set[str] = set()
+    quiet: set[str] = set()
+
+
+class DetectPartition:
+    """One partition of the detect stage."""
+
+    def __init__(self, shared: Shared, partition: int) -> None:
+        self.partition = partition
+        self._shared = shared
+        self._topic = shared.topics.events
+        self._source = f"{self._topic}/{partition}"
+        log = PartitionLog(shared.link, shared.topics.log_detect, partition, shared.writer)
+        self.replica = Replica(log, shared.state / STAGE / str(partition))
+        self._poisoned = Poisoned(self.replica.folder, self._source)
+
+    async def open(self) -> None:
+        """Take it over, and restore what it remembers. Raises OperatorError, KafkaError."""
+        replica = self.replica
+        await replica.restore(lambda done, of: self._shared.restoring(STAGE, self.partition, done, of))
+        self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
+        await self._carry_over()
+
+    def _take_plan(self, plan: Plan) -> None:
+        self._plan = plan
+        self._load()
+
+    def _load(self) -> None:
+        """Everything in memory anew from what was committed."""
+        facts, plan = self.replica.head.facts, self._plan
+        self.replica.discard()
+        self._effects, self._out, self._raised = Effects(), Out(self._shared), list[Signal]()
+        self._numbered = (-1, 0)
+        self._lateness = {j.spec.name: j.lateness_ms for kind in plan.kinds.values() for j in kind.judges.values()}
+        self._stalls = stalls_from_bytes(facts.get(STALLS))
+        kept = facts.get(PROGRESS)
+        state = msgspec.msgpack.decode(kept, type=ProgressState) if kept else ProgressState()
+        self._progress = Progress(plan.configuration.project.streams, STEP_MS)
+        self._progress.restore(state)
+        self._tick = self._announced = state.tick
+        self._is_over = False
+        self._sources = msgspec.msgpack.decode(facts.get(SOURCES, b"\x90"), type=Sources)
+        self._memory = Memory(self.replica, plan, self._stalls, self._tick)
+        self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
+        self._erased = {name: int(until) for name, until in self.replica.head.rows.get(ERASED, {}).items()}
+
+    async def close(self, *, is_ours: bool) -> None:
+        """Let go of it."""
+        self._poisoned.clear()
+        self.replica.close(is_ours=is_ours)
+
+    @property
+    def now(self) -> int:
+        """The event time that all sources have reached, in ms."""
+        return self._tick
+
+    @property
+    def position(self) -> int:
+        """The offset of the next record to take."""
+        return self.replica.head.positions.get(self._topic, 0)
+
+    @property
+    def plan(self) -> Plan:
+        """What is in force here, which the files on this disk may be ahead of."""
+        return self._plan
+
+    def entity_counts(self) -> dict[str, int]:
+        return dict(self._memory.entities.stored)
+
+    # ---- batches
+
+    async def take(self, records: Sequence[RawRecord]) -> None:
+        """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
+        fresh = [record for record in records if record.offset >= self.position]
+        begin = 0
+        for at, record in enumerate(fresh):
+            if record.key is None and is_configure(record):
+                await self._take(fresh[begin:at])
+                await self._configure(record)
+                begin = at + 1
+        await self._take(fresh[begin:])
+
+    async def _take(self, records: Sequence[RawRecord]) -> None:
+        if not records:
+            return
+        letters = self._poisoned.keep_trying(records, self._step, self._settle, self._load)
+        effects = self._effects.take()
+        effects.dead_letters[:0] = letters
+        effects.signals = self._raised
+        for letter in effects.dead_letters:
+            self._out.dead_letter(letter)
+        self._announce(records[-1].offset)
+        await self._commit(records[-1].offset + 1)
+        self._shared.told(STAGE, effects)
+        if self._poisoned.circuit.out:
+            self._leave_out()
+
+    def _settle(self) -> None:
+        replica = self.replica
+        replica.fact(PROGRESS, msgspec.msgpack.encode(self._progress.state()))
+        replica.fact(STALLS, stalls_to_bytes(self._stalls))
+        replica.fact(SOURCES, msgspec.msgpack.encode(self._sources, order="sorted"))
+        self._memory.save()
+
+    async def _commit(self, position: int) -> None:
+        fault_point("K2")
+        await self._out.write()
+        fault_point("K3")
+        await self.replica.commit({self._topic: position})
+        fault_point("K5")
+        self._memory.saved()
+        self._out, self._raised = Out(self._shared), []
+
+    # ---- stepping over records
+
+    def _step(self, records: Sequence[RawRecord]) -> None:
+        on_event, effects, erased = self._detect.on_event, self._effects, self._erased
+        read_event, routed_of = wire.read_event, wire.routed_of
+        for record in records:
+            if record.key is None:
+                self._message(wire.read_message(record.value or b""), record.offset)
+                continue
+            event = read_event(record.value or b"")
+            routed = routed_of(event, record.offset)
+            if erased and self._is_erased(f"{routed.entity}:{routed.key}", event):
+                continue
+            if routed.entity == UNIT:
+                self._profile(routed.key, event, record.offset)
+                continue
+            on_event(routed)
+            if effects.signals:
+                self._hand_over(event.at, record.offset)
+
+    def _is_erased(self, name: str, event: wire.Addressed) -> bool:
+        if name not in self._erased:
+            return False
+        self._effects.counts["erased", event.stream] += 1
+        return True
+
+    def _profile(self, unit: str, event: wire.Addressed, offset: int) -> None:
+        at = max(event.at, self._tick + 1)
+        self._candidate(wire.Candidate(unit, at, self._source, offset, 0, profile=event))
+
+    def _hand_over(self, now: int, offset: int) -> None:
+        """What was raised goes to whoever decides for its unit, each with the moment at which it would have been live.
+
+        What a timer raised before the event of `now` was raised when that timer was due, lateness included.
+        """
+        signals, self._effects.signals = self._effects.signals, []
+        if offset != self._numbered[0]:
+            self._numbered = (offset, 0)
+        for number, signal in enumerate(signals, self._numbered[1]):
+            at = now if signal.at >= now else min(now, signal.at + self._lateness[signal.detector])
+            at = max(at, self._tick + 1)
+            self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal))
+        self._numbered = (offset, self._numbered[1] + len(signals))
+        self._raised += signals
+
+    def _candidate(self, candidate: wire.Candidate) -> None:
+        self._out.keyed(self._shared.topics.candidates, candidate.unit.encode(), wire.encode(candidate))
+
+    # ---- time and other messages
+
+    def _message(self, message: wire.Message, offset: int) -> None:
+        if isinstance(message, wire.Mark):
+            self._mark(message, offset)
+        elif isinstance(message, wire.Erase):
+            self._erase(message, offset)
+
+    def _mark(self, mark: wire.Mark, offset: int) -> None:
+        """A source tells how far it has come."""
+        progress, sources = self._progress, self._sources
+        for source in mark.expects:
+            if source not in sources.known:
+                sources.known.add(source)
+                progress.expect(source)
+        sources.known.add(mark.source)
+        progress.reach(mark.source, mark.at)
+        if mark.flowed:
+            progress.flowed(mark.stream, mark.flowed)
+        _set(sources.quiet, mark.source, there=mark.quiet)
+        _set(sources.ended, mark.source, there=mark.ended)
+        if mark.idle:
+            progress.idle(mark.source)
+        if mark.wall and sources.quiet >= sources.known:
+            progress.quiet(mark.wall)
+        due = progress.ticks()
+        if mark.ended and sources.ended >= sources.known:
+            due += progress.end()
+            self._is_over = True
+        for notice in due:
+            if isinstance(notice, Tick):
+                self._pass_time(notice.at, offset)
+            else:
+                self._detect.on_stall(notice)
+
+    def _pass_time(self, until: int, offset: int) -> None:
+        """On to `until`, stopping wherever something is due, so that marks far apart come to the same as close ones."""
+        entities, on_tick = self._memory.entities, self._detect.on_tick
+        while (wake := entities.next_wake()) < until:
+            on_tick(wake)
+            self._hand_over(wake, offset)
+        on_tick(until)
+        self._hand_over(until, offset)
+        self._tick = until
+
+    def _announce(self, offset: int) -> None:
+        """Tell every partition of decide how far time has come here."""
+        if self._tick > self._announced or self._is_over:
+            mark = wire.Mark(self._source, self._tick, ended=self._is_over, offset=offset)
+            self._out.to_all(self._shared.topics.candidates, mark)
+            self._announced, self._is_over = self._tick, False
+
+    def _erase(self, erase: wire.Erase, offset: int) -> None:
+        """Forget an entity, here and in the commit to come, and tell decide."""
+        name, entities = f"{erase.entity}:{erase.key}", self._memory.entities
+        if erase.until:
+            self._erased[name] = erase.until
+            self.replica.row(ERASED, name, str(erase.until).encode())
+        known = entities.get(erase.entity, erase.key) if erase.entity in self._plan.kinds else None
+        if known is not None:
+            del entities.by_kind[erase.entity][erase.key]
+            entities.stored[erase.entity] -= 1
+            entities.touched[:] = [entity for entity in entities.touched if entity is not known]
+        self.replica.drop_entities([(erase.entity, erase.key)])
+
+    # ---- a changed configuration
+
+    async def _configure(self, record: RawRecord) -> None:
+        """From here on another configuration is in force. One that this engine cannot read ends the process."""
+        message = wire.read_message(record.value or b"")
+        assert isinstance(message, wire.Configure)
+        if message.version != self._plan.configuration.version:
+            self._take_plan(plan_of(configuration_in(self._shared, message)))
+            self.replica.fact(CONFIGURATION, record.value or b"")
+        await self._commit(record.offset + 1)
+        await self._carry_over()
+
+    def _leave_out(self) -> None:
+        """Go on without the detectors that too many records have broken in."""
+        self._take_plan(plan_of(self._poisoned.circuit.without(self._plan.configuration)))
+
+    async def _carry_over(self) -> None:
+        """Every entity meets a changed plan once, so that new detectors with timers start for all of them now."""
+        seen = fingerprint(self._plan)
+        if self.replica.head.facts.get(FINGERPRINT) == seen:
+            return
+        entities = self._memory.entities
+        for kind in self._plan.kinds:
+            keys = self.replica.entity_keys(kind)
+            for at in range(0, len(keys), CARRIED_AT_ONCE):
+                for key in keys[at : at + CARRIED_AT_ONCE]:
+                    entity = entities.get(kind, key)
+                    if entity is not None:
+                        self._detect.adopt(entity, self._tick)
+                self._memory.save()
+                await self.replica.commit({})
+                self._memory.saved()
+                await asyncio.sleep(0)
+        self.replica.fact(FINGERPRINT, seen)
+        await self.replica.commit({})
+
+    # ---- keeping house
+
+    async def keep_house(self) -> int:
+        """Forget the entities whose time-to-live has passed. Returns how many."""
+        gone = self._memory.drop_unseen_since(self._tick - self._plan.configuration.project.retention.entities_ms)
+        if gone:
+            await self.replica.commit({})
+        return gone
+
+
+def _set(names: set[str], name: str, *, there: bool) -> None:
+    if there:
+        names.add(name)
+    else:
+        names.discard(name)

@@ -1,0 +1,295 @@
+"""The dispatch stage: actions in, through the sinks, what became of them into the ledger and out as receipts.
+
+The ledger is the local shell's, in a file; every change of it goes into this partition's log before anything relies on
+it. So an intent is on the broker before the action is sent, and a worker that has lost the partition learns of it from
+the broker's answer instead of sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from engine.core.plan import Plan
+from engine.model import Action
+from engine.ports import Sink
+from engine.shells.dispatch import Dispatcher, Report
+from engine.shells.faults import fault_point
+from engine.shells.kafka import wire
+from engine.shells.kafka.log import Commit, PartitionLog
+from engine.shells.kafka.poison import Poisoned
+from engine.shells.kafka.replica import HEAD, RENEW_BYTES, Head
+from engine.shells.kafka.stage import CONFIGURATION, Out, RawRecord, Shared, configuration_in, is_configure, plan_in
+from engine.shells.ledger import Ledger
+from engine.shells.store import Store
+from engine.shells.wiring import plan_of
+
+STAGE = "dispatch"
+# The tables of the ledger, each with the column that names a row.
+TABLES = {"actions": "id", "ledger_facts": "name", "sink_pauses": "sink"}
+RENEWED_AT_ONCE = 500
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """How this process sends. `sinks` builds those of a configuration; `lease_ms`: longer than this after the broker
+    last confirmed that a partition is ours, it may be another's."""
+
+    sinks: Callable[[Plan], Mapping[str, Sink]]
+    clock: Callable[[], int]
+    report: Callable[[Report], None]
+    lease_ms: int
+
+
+class DispatchPartition:
+    """One partition of the dispatch stage."""
+
+    def __init__(self, shared: Shared, partition: int, sending: Sending) -> None:
+        self.partition = partition
+        self._shared = shared
+        self._sending = sending
+        self._topic = shared.topics.actions
+        self._log = PartitionLog(shared.link, shared.topics.log_dispatch, partition, shared.writer)
+        self._store = Store(shared.state / STAGE / str(partition), durable=False)
+        self._poisoned = Poisoned(self._store.folder, f"{self._topic}/{partition}")
+        self._head = Head()
+        self._turn = asyncio.Lock()
+        self._confirmed = 0.0
+        self._log_bytes = 0
+        self._running: asyncio.Task[None] | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._out = Out(shared)
+
+    # ---- taking over
+
+    async def open(self) -> None:
+        """Take it over, restore the ledger, settle what is in doubt, and send. Raises OperatorError, KafkaError."""
+        until = await self._log.take_over()
+        self._confirmed = time.monotonic()
+        kept = self._store.fact(HEAD)
+        if kept:
+            self._head = msgspec.msgpack.decode(kept, type=Head)
+        head, last_owner = self._head, self._head.owner
+        since = head.since
+        async for found in self._log.replay(since, until, head.owner):
+            last_owner = found.owner
+            self._restore(found.commit)
+            self._shared.restoring(STAGE, self.partition, found.begin - since, until - since)
+        self._watch()
+        if last_owner and last_owner != head.owner:
+            await self._outlast()
+        self._keep_head()
+        self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
+        await self._start()
+
+    def _restore(self, commit: Commit) -> None:
+        self._head.positions.update(commit.positions)
+        self._head.facts.update(commit.facts)
+        with self._store.transaction():
+            for table, key, content in commit.rows:
+                self._restore_row(table, key, content)
+
+    def _restore_row(self, table: str, key: str, content: bytes | None) -> None:
+        name = TABLES[table]
+        if content is None:
+            self._store.db.execute(f"DELETE FROM {table} WHERE {name} = ?", (key,))  # noqa: S608  a name of ours
+            return
+        values = msgspec.msgpack.decode(content)
+        places = ", ".join("?" * len(values))
+        self._store.db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", values)  # noqa: S608
+
+    def _watch(self) -> None:
+        """From here on every changed row is remembered until the log has it."""
+        db = self._store.db
+        db.execute("CREATE TEMP TABLE changed (place TEXT, name TEXT, PRIMARY KEY (place, name)) WITHOUT ROWID")
+        for table, name in TABLES.items():
+            for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+                db.execute(
+                    f"""CREATE TEMP TRIGGER {table}_{event.lower()} AFTER {event} ON main.{table}
+                        BEGIN INSERT OR IGNORE INTO changed VALUES ('{table}', {row}.{name}); END"""  # noqa: S608
+                )
+
+    async def _outlast(self) -> None:
+        """Another process had this partition. Wait until whatever it may still be sending has come to an end."""
+        bounds = self._shared.plan.configuration.project.bounds
+        begun = [row.intent_at for row in self._store.ledger.unsettled_intents(-1)]
+        last = max(begun, default=0) + self._sending.lease_ms + bounds.send_timeout_ms
+        await asyncio.sleep(max(0, last - self._sending.clock()) / 1000 if begun else 0)
+
+    def _keep_head(self) -> None:
+        head = self._head
+        head.since, head.owner = self._log.end, self._shared.writer
+        with self._store.transaction():
+            self._store.set_fact(HEAD, msgspec.msgpack.encode(head))
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._store.ledger
+
+    @property
+    def position(self) -> int:
+        """The offset of the next record to take."""
+        return self._head.positions.get(self._topic, 0)
+
+    @property
+    def plan(self) -> Plan:
+        """What is in force here, which the files on this disk may be ahead of."""
+        return self._plan
+
+    # ---- batches
+
+    async def take(self, records: Sequence[RawRecord]) -> None:
+        """Take a batch into the ledger. When this returns, it counts. Raises Fenced, KafkaError, OperatorError."""
+        fresh = [record for record in records if record.offset >= self.position]
+        if not fresh:
+            return
+        for record in fresh:
+            if record.key is None:
+                await self._message(record)
+        actions: list[Action] = []
+        letters = self._poisoned.keep_trying(
+            [record for record in fresh if record.key is not None],
+            lambda some: actions.extend(_ACTION.decode(record.value or b"") for record in some),
+            lambda: None,
+            actions.clear,
+        )
+        for letter in letters:
+            self._out.dead_letter(letter)
+        with self._store.transaction():
+            self.ledger.add(actions, self._plan.configuration.project.channels)
+        self._head.positions[self._topic] = fresh[-1].offset + 1
+        await self._flush(is_moved=True)
+        if self._dispatcher is not None and actions:
+            self._dispatcher.wake()
+
+    async def _message(self, record: RawRecord) -> None:
+        message = wire.read_message(record.value or b"")
+        if isinstance(message, wire.Erase):
+            with self._store.transaction():
+                self.ledger.erase(f"{message.entity}:{message.key}")
+        elif is_configure(record) and isinstance(message, wire.Configure):
+            await self._configure(message, record.value or b"")
+
+    async def _configure(self, message: wire.Configure, content: bytes) -> None:
+        if message.version == self._plan.configuration.version:
+            return
+        plan = plan_of(configuration_in(self._shared, message))
+        await self._stop_sending(self._plan.configuration.project.kafka.drain_within_ms)
+        self._plan = plan
+        self._head.facts[CONFIGURATION] = content
+        await self._start()
+
+    async def durable(self) -> None:
+        """Wait until the log has what the ledger was told. Raises Fenced, KafkaError."""
+        await self._flush()
+
+    async def _flush(self, *, is_moved: bool = False) -> None:
+        async with self._turn:
+            rows = self._changed()
+            if not rows and not is_moved:
+                return
+            out, self._out = self._out, Out(self._shared)
+            await out.write()
+            fault_point("S3")
+            head = self._head
+            commit = Commit(dict(head.positions), dict(head.facts), rows=rows)
+            self._log_bytes += await self._log.append(commit)
+            self._confirmed = time.monotonic()
+            fault_point("S5")
+            self._keep_head()
+            if self._log_bytes > RENEW_BYTES:
+                await self._renew()
+
+    def _changed(self) -> list[tuple[str, str, bytes | None]]:
+        db = self._store.db
+        names = db.execute("SELECT place, name FROM changed").fetchall()
+        db.execute("DELETE FROM changed")
+        return [(table, name, self._content(table, name)) for table, name in names]
+
+    def _content(self, table: str, name: str) -> bytes | None:
+        row = self._store.db.execute(f"SELECT * FROM {table} WHERE {TABLES[table]} = ?", (name,)).fetchone()  # noqa: S608
+        return None if row is None else msgspec.msgpack.encode(row)
+
+    async def _renew(self) -> None:
+        """Write the whole ledger behind a new beginning of the log, and drop what is before it."""
+        begin = await self._log.begin_anew()
+        names = [(t, name) for t, column in TABLES.items() for (name,) in self._names(t, column)]
+        self._log_bytes = 0
+        for at in range(0, len(names) or 1, RENEWED_AT_ONCE):
+            rows = [(table, name, self._content(table, name)) for table, name in names[at : at + RENEWED_AT_ONCE]]
+            head = self._head
+            await self._log.append(Commit(dict(head.positions), dict(head.facts), rows=rows))
+        await self._log.truncate(begin)
+
+    def _names(self, table: str, column: str) -> list[tuple[str]]:
+        return self._store.db.execute(f"SELECT {column} FROM {table}").fetchall()  # noqa: S608
+
+    # ---- sending
+
+    async def _start(self) -> None:
+        bounds = self._plan.configuration.project.bounds
+        dispatcher = Dispatcher(
+            self.ledger,
+            self._sending.sinks(self._plan),
+            self._sending.clock,
+            bounds,
+            self._report,
+            durable=self.durable,
+            is_ours=self._is_ours,
+        )
+        await dispatcher.open()
+        self._dispatcher = dispatcher
+        self._running = asyncio.create_task(dispatcher.run())
+
+    def _is_ours(self) -> bool:
+        """Has the broker confirmed it recently enough that nobody else can be sending?"""
+        return (time.monotonic() - self._confirmed) * 1000 < self._sending.lease_ms
+
+    def _report(self, report: Report) -> None:
+        self._sending.report(report)
+        row = self.ledger.get(report.action_id) if report.action_id else None
+        if row is not None:
+            head = (report.action_id, report.channel, str(report.what))
+            receipt = wire.Receipt(*head, self._sending.clock(), report.attempts, report.why.partition(": ")[0])
+            unit = row.action.unit.encode()
+            self._out.put(self._shared.topics.receipts, self.partition, unit, wire.encode(receipt))
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What ended the sending, which must end the process."""
+        running = self._running
+        return running.exception() if running is not None and running.done() and not running.cancelled() else None
+
+    async def _stop_sending(self, within_ms: int) -> None:
+        if self._dispatcher is None or self._running is None:
+            return
+        await self._dispatcher.drain(within_ms)
+        await asyncio.wait({self._running})
+        await self._dispatcher.close()
+        self._dispatcher = self._running = None
+
+    async def drain(self, within_ms: int) -> None:
+        """Begin nothing new; what does not answer within that time is recorded as unknown."""
+        await self._stop_sending(within_ms)
+
+    async def close(self, *, is_ours: bool) -> None:
+        """Let go of it. What is in flight may come to its end, where nobody else can have taken it over yet."""
+        await self._stop_sending(self._plan.configuration.project.kafka.drain_within_ms if is_ours else 0)
+        self._poisoned.clear()
+        self._store.close()
+
+    # ---- keeping house
+
+    async def keep_house(self) -> int:
+        """Apply the retention of the ledger. Returns how many actions went."""
+        keep = self._plan.configuration.project.retention
+        with self._store.transaction():
+            gone = self.ledger.prune(self._sending.clock() - keep.ledger_ms)
+        if gone:
+            await self._flush()
+        return gone
+
+
+_ACTION = msgspec.json.Decoder(Action)
