@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,11 +15,13 @@ import typer
 from rich.console import Console
 
 from engine.errors import OperatorError, Problem, SpecError
+from engine.model import HOUR_MS
 from engine.shells import backtest as backtesting
+from engine.shells import company, local, logs, starting, trials, wiring
 from engine.shells import demo as demonstration
-from engine.shells import local, logs, starting, trials, wiring
 from engine.shells.explain import explain as explained
 from engine.shells.files import STDIN, files_of, rows_of
+from engine.shells.kafka import generate as generating
 from engine.shells.preview import preview, preview_text
 from engine.shells.store import read_only
 from engine.shells.summary import Summary, counted
@@ -83,6 +87,30 @@ def init(folder: Annotated[Path, typer.Argument(help="The folder to make the pro
         typer.echo(f"made {path}")
     there = "" if folder == Path() else f"cd {folder} && "
     typer.echo(f"next: {there}beforehand check && beforehand backtest")
+
+
+@app.command()
+def simulate(
+    config: ConfigOption = CONFIG,
+    data: DataOption = DATA,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Send the events to Kafka instead of writing files.")] = False,
+    speed: Annotated[
+        float, typer.Option(help="With --kafka: 1 = as it happens, 60 = an hour each minute, 0 = at once.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = starting.SEED,
+) -> None:
+    """Make the events of a small company's week that ends now: as files, or on Kafka."""
+    if (speed and not kafka) or speed < 0 or 0 < speed < 1:
+        raise typer.BadParameter("--speed is 0, or 1 or more, and goes with --kafka")
+    lines = generating.lines_of(company.simulate(seed), time.time_ns() // 1_000_000, speed)
+    if not kafka:
+        for path in generating.save(lines, data):
+            typer.echo(f"made {path}")
+        return
+    configuration = wiring.load_configuration(config)
+    hours = lines[-1].due_ms / HOUR_MS
+    typer.echo(f"sending {len(lines):,} rows" + (f" in {hours:,.1f} hours" if speed else ""), err=True)
+    typer.echo(f"sent {asyncio.run(generating.feed(configuration, lines)):,} rows")
 
 
 @app.command()
@@ -210,6 +238,34 @@ def _run(options: local.RunOptions, log_format: Literal["text", "json"]) -> None
     summary.tell(shell.metrics, options.state, log_format)
     if summary.broken:
         raise typer.Exit(1)
+
+
+@app.command()
+def worker(
+    config: ConfigOption = CONFIG,
+    state: Annotated[Path, typer.Option("--state", help="A folder of this worker's own, to start quickly.")] = STATE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent instead of sending it.")] = False,
+    event_clock: Annotated[
+        bool, typer.Option("--event-clock", help="For recorded history: time follows the events alone.")
+    ] = False,
+    metrics_host: Annotated[str, typer.Option(help="The address that metrics and health are served at.")] = "127.0.0.1",
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics, /livez and /readyz on this port.")] = None,
+) -> None:
+    """Do on Kafka what `run` does on one machine: start as many as there is work for, they share it."""
+    from engine.shells.kafka import worker as kafka_worker
+
+    logs.set_up()
+    configuration = wiring.load_configuration(config)
+    wiring.patient_collector()
+    options = kafka_worker.WorkerOptions(
+        config=config,
+        state=state,
+        dry_run=dry_run,
+        event_clock=event_clock,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
+    )
+    kafka_worker.run(configuration, options)
 
 
 @app.command()
