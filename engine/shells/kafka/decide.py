@@ -20,7 +20,16 @@ from engine.shells.kafka import wire
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.replica import Replica
-from engine.shells.kafka.stage import CONFIGURATION, Out, RawRecord, Shared, configuration_in, is_configure, plan_in
+from engine.shells.kafka.stage import (
+    CONFIGURATION,
+    Out,
+    RawRecord,
+    Shared,
+    configuration_in,
+    is_configure,
+    own_configuration,
+    plan_in,
+)
 from engine.shells.memory import Memory
 from engine.shells.wiring import plan_of
 
@@ -53,6 +62,8 @@ class DecidePartition:
         replica = self.replica
         await replica.restore(lambda done, of: self._shared.restoring(STAGE, self.partition, done, of))
         self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
+        if CONFIGURATION not in replica.head.facts:
+            replica.fact(CONFIGURATION, own_configuration(self._shared))
 
     def _take_plan(self, plan: Plan) -> None:
         self._plan = plan
@@ -88,6 +99,11 @@ class DecidePartition:
         return self.replica.head.positions.get(self._topic, 0)
 
     @property
+    def restored(self) -> int:
+        """How many commits were read to have the state back."""
+        return self.replica.restored
+
+    @property
     def plan(self) -> Plan:
         """What is in force here, which the files on this disk may be ahead of."""
         return self._plan
@@ -119,7 +135,7 @@ class DecidePartition:
         for action in effects.actions:
             self._out.put(topics.actions, self.partition, action.unit.encode(), wire.encode(action))
         await self._commit(records[-1].offset + 1)
-        self._shared.told(STAGE, effects)
+        self._shared.told(STAGE, self.partition, effects)
 
     def _settle(self) -> None:
         self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))

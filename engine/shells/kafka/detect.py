@@ -21,7 +21,16 @@ from engine.shells.kafka import wire
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.replica import Replica
-from engine.shells.kafka.stage import CONFIGURATION, Out, RawRecord, Shared, configuration_in, is_configure, plan_in
+from engine.shells.kafka.stage import (
+    CONFIGURATION,
+    Out,
+    RawRecord,
+    Shared,
+    configuration_in,
+    is_configure,
+    own_configuration,
+    plan_in,
+)
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
 from engine.shells.partition import fingerprint
 from engine.shells.wiring import plan_of
@@ -59,6 +68,8 @@ class DetectPartition:
         replica = self.replica
         await replica.restore(lambda done, of: self._shared.restoring(STAGE, self.partition, done, of))
         self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
+        if CONFIGURATION not in replica.head.facts:
+            replica.fact(CONFIGURATION, own_configuration(self._shared))
         await self._carry_over()
 
     def _take_plan(self, plan: Plan) -> None:
@@ -100,6 +111,11 @@ class DetectPartition:
         return self.replica.head.positions.get(self._topic, 0)
 
     @property
+    def restored(self) -> int:
+        """How many commits were read to have the state back."""
+        return self.replica.restored
+
+    @property
     def plan(self) -> Plan:
         """What is in force here, which the files on this disk may be ahead of."""
         return self._plan
@@ -131,7 +147,7 @@ class DetectPartition:
             self._out.dead_letter(letter)
         self._announce(records[-1].offset)
         await self._commit(records[-1].offset + 1)
-        self._shared.told(STAGE, effects)
+        self._shared.told(STAGE, self.partition, effects)
         if self._poisoned.circuit.out:
             self._leave_out()
 

@@ -22,7 +22,16 @@ from engine.shells.kafka import wire
 from engine.shells.kafka.log import Commit, PartitionLog
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.replica import HEAD, RENEW_BYTES, Head
-from engine.shells.kafka.stage import CONFIGURATION, Out, RawRecord, Shared, configuration_in, is_configure, plan_in
+from engine.shells.kafka.stage import (
+    CONFIGURATION,
+    Out,
+    RawRecord,
+    Shared,
+    configuration_in,
+    is_configure,
+    own_configuration,
+    plan_in,
+)
 from engine.shells.ledger import Ledger
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
@@ -39,7 +48,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
 
     sinks: Callable[[Plan], Mapping[str, Sink]]
     clock: Callable[[], int]
-    report: Callable[[Report], None]
+    report: Callable[[Report, Action | None], None]
     lease_ms: int
 
 
@@ -82,6 +91,7 @@ class DispatchPartition:
             await self._outlast()
         self._keep_head()
         self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
+        head.facts.setdefault(CONFIGURATION, own_configuration(self._shared))
         await self._start()
 
     def _restore(self, commit: Commit) -> None:
@@ -248,8 +258,8 @@ class DispatchPartition:
         return (time.monotonic() - self._confirmed) * 1000 < self._sending.lease_ms
 
     def _report(self, report: Report) -> None:
-        self._sending.report(report)
         row = self.ledger.get(report.action_id) if report.action_id else None
+        self._sending.report(report, row.action if row else None)
         if row is not None:
             head = (report.action_id, report.channel, str(report.what))
             receipt = wire.Receipt(*head, self._sending.clock(), report.attempts, report.why.partition(": ")[0])

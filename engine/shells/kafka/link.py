@@ -41,6 +41,7 @@ class Link:
         self._connection = connection
         self._producer: AIOKafkaProducer | None = None
         self._admin: AIOKafkaAdminClient | None = None
+        self._looker: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
         """Raises OperatorError if no broker can be reached."""
@@ -67,6 +68,8 @@ class Link:
             await self._producer.stop()
         if self._admin is not None:
             await self._admin.close()
+        if self._looker is not None:
+            await self._looker.stop()
 
     # ---- writing
 
@@ -123,6 +126,24 @@ class Link:
         """How many a topic has, 0 if there is no such topic."""
         found = await self._started().client.fetch_all_metadata()
         return len(found.partitions_for_topic(topic) or ())
+
+    async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The offset that the next record of each (topic, partition) will get. Raises KafkaError."""
+        if self._looker is None:
+            looker = AIOKafkaConsumer(**self._connection, enable_auto_commit=False)
+            await looker.start()
+            self._looker = looker
+        found = await self._looker.end_offsets([TopicPartition(*place) for place in places])
+        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+
+    async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """What a group has committed for each (topic, partition), where it has committed something."""
+        if not places:
+            return {}
+        assert self._admin is not None
+        wanted = [TopicPartition(*place) for place in places]
+        found = await self._admin.list_consumer_group_offsets(group, partitions=wanted)
+        return {(tp.topic, tp.partition): each.offset for tp, each in found.items() if each.offset >= 0}
 
     async def delete_before(self, topic: str, partition: int, offset: int) -> None:
         """Let the broker drop what is before an offset."""

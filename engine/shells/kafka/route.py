@@ -146,7 +146,7 @@ class RoutePartition:
         fault_point("R3")
         effects = Effects()
         effects.dead_letters = letters
-        self._shared.told(STAGE, effects)
+        self._shared.told(STAGE, self.partition, effects)
 
     def _step(self, records: Sequence[RawRecord]) -> None:
         spec, router = self._routing.streams[self._topic], self._routing.router

@@ -191,19 +191,15 @@ class Seam:
         if waiting:
             await asyncio.wait([asyncio.ensure_future(each) for each in waiting], timeout=within_s)
 
-    def lag(self) -> dict[Place, int]:
-        """Records that are there to be taken and are not yet, by (topic, partition), as far as the broker last said."""
-        consumer = self.app.consumer
-        found: dict[Place, int] = {}
-        for place, lane in self._lanes.items():
-            end = consumer.highwater(TP(*place))
-            if end is not None:
-                found[place] = max(0, end - lane.reached) if lane.reached >= 0 else 0
-        return found
-
     def taken(self) -> dict[Place, int]:
         """The offset after the last record that was taken, by (topic, partition)."""
         return {place: lane.reached for place, lane in self._lanes.items()}
+
+    async def between_batches(self, place: Place, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something with a partition while no batch of it is being taken; not at all if it is not ours."""
+        lane = self._lanes.get(place)
+        if lane is not None:
+            await lane.between_batches(work)
 
     async def seek(self, place: Place, offset: int) -> None:
         """Go on reading a partition from another offset."""
@@ -254,6 +250,7 @@ class _Lane:
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._is_over = False
+        self._turn = asyncio.Lock()
         self._task = asyncio.create_task(self._run())
 
     async def put(self, batch: Batch, acknowledge: Acknowledge) -> None:
@@ -265,7 +262,8 @@ class _Lane:
             batch, acknowledge = await self._queue.get()
             self._is_idle.clear()
             try:
-                await self._take(*self._place, batch)
+                async with self._turn:
+                    await self._take(*self._place, batch)
             except asyncio.CancelledError:
                 raise
             except BaseException as fault:  # whatever it is must reach the one who ends the process
@@ -277,6 +275,14 @@ class _Lane:
                 await acknowledge()
             finally:
                 self._is_idle.set()
+
+    async def between_batches(self, work: Callable[[], Awaitable[object]]) -> None:
+        async with self._turn:
+            try:
+                await work()
+            except Exception as fault:
+                self._is_over = True
+                self._failed(fault)
 
     def empty(self) -> None:
         """Drop what waits."""

@@ -43,7 +43,7 @@ class Shared(msgspec.Struct, kw_only=True):
     writer: str
     plan: Plan
     event_clock: bool = False
-    told: Callable[[str, Effects], None] = lambda stage, effects: None
+    told: Callable[[str, int, Effects], None] = lambda stage, partition, effects: None
     restoring: Callable[[str, int, int, int], None] = lambda stage, partition, done, of: None
 
 
@@ -120,6 +120,11 @@ def configuration_in(shared: Shared, configure: wire.Configure) -> Configuration
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return msgspec.structs.replace(load_configuration(folder), folder=str(shared.config))
+
+
+def own_configuration(shared: Shared) -> bytes:
+    """The configuration on this disk as a record, for a partition that has not been worked on before."""
+    return wire.encode(wire.Configure(shared.plan.configuration.version, text_of(shared.config)))
 
 
 def plan_in(shared: Shared, content: bytes | None) -> Plan:
