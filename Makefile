@@ -12,10 +12,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint units kafka bench soak lock clean
+.PHONY: help setup demo test lint units kafka bench bench-kafka soak lock clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the environment in .venv (the others do it by themselves)
 
@@ -48,10 +48,16 @@ $(KAFKA)/.ready: tests/kafka/pom.xml
 	@touch $@
 
 bench: $(READY) ## Measure speed and print the figures
-	@for bench in benchmarks/*.py; do \
-	    test -e "$$bench" || { echo "No benchmarks yet"; break; }; \
-	    echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; \
-	done
+	$(BIN)/python benchmarks/core.py
+
+bench-kafka: $(READY) $(KAFKA)/.ready .make/bench/.ready ## Measure the worker on a real Kafka, beside other stream processors
+	$(BIN)/python benchmarks/kafka.py
+
+# The others live in an environment of their own, so that what they need never meets what we need.
+.make/bench/.ready: benchmarks/requirements-kafka.txt
+	$(BIN)/python -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (SIM_SEEDS) and kills (KILLS)
 	SIM_SEEDS=$${SIM_SEEDS:-200000} KILLS=$${KILLS:-1000} $(BIN)/pytest -n 2 -m slow

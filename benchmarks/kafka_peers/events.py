@@ -1,14 +1,10 @@
-"""The events of the benchmark: as rows of a raw topic, and as route writes them for the next stage."""
+"""Our configuration for the job, and the events of the benchmark as our route writes them for the next stage."""
 
 from __future__ import annotations
 
-import itertools
-import random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-
-import orjson
 
 import sinks
 from engine.core.plan import Plan, compile_plan
@@ -18,11 +14,7 @@ from engine.shells.kafka import wire
 from engine.shells.wiring import plugins
 from engine.spec.load import load
 
-START_MS = 1_790_000_000_000
-EVERY_MS = 20
 CHUNK = 2_000
-ZIPF = 1.05
-SEED = 7
 
 PROJECT = """\
 project: benchmark
@@ -30,6 +22,7 @@ entities: {customer: customer}
 streams:
   usage:
     family: usage
+    topic: %(topic)s
     map:
       event: {value: usage.metered}
       at: {from: at, unit: ms}
@@ -66,9 +59,13 @@ why: "mean {{ mean }} of {{ readings }}"
 """
 
 
-def write_project(folder: Path, more: str = "") -> None:
-    """The configuration that does the job, with further lines for its project file."""
-    files = {"beforehand.yml": PROJECT + more, "playbooks/tell.yml": PLAY, "detectors/stands-out.yml": DETECTOR}
+def write_project(folder: Path, topic: str = "bench.raw.usage", more: str = "") -> None:
+    """The configuration that does the job on this raw topic, with further lines for its project file."""
+    files = {
+        "beforehand.yml": PROJECT % {"topic": topic} + more,
+        "playbooks/tell.yml": PLAY,
+        "detectors/stands-out.yml": DETECTOR,
+    }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -76,23 +73,6 @@ def write_project(folder: Path, more: str = "") -> None:
 
 def plan_of(folder: Path) -> Plan:
     return compile_plan(load(folder, plugins(), sinks.options_of, sinks.kinds()), plugins())
-
-
-def raw_rows(count: int, customers: int, every_ms: int = EVERY_MS) -> Iterator[bytes]:
-    """Readings of customers of whom a few are heard of far more often than the others."""
-    chance = random.Random(SEED)
-    cumulative = list(itertools.accumulate(1 / rank**ZIPF for rank in range(1, customers + 1)))
-    names = [f"c{number:06d}" for number in chance.sample(range(customers), customers)]
-    for number, name in enumerate(chance.choices(names, cum_weights=cumulative, k=count)):
-        yield orjson.dumps(
-            {
-                "id": f"e{number:08d}",
-                "at": START_MS + number * every_ms,
-                "customer": name,
-                "value": round(chance.gauss(50, 31), 2),
-                "channel": "ios",
-            }
-        )
 
 
 def routed(plan: Plan, raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -113,8 +93,3 @@ def write_lines(path: Path, records: Iterator[tuple[bytes, bytes]]) -> tuple[int
             lines.write(key + b"\t" + value + b"\n")
             count, size = count + 1, size + len(value)
     return count, size / max(1, count)
-
-
-def keyed_rows(raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Raw rows under the customer's name, so that a customer's rows stay in order."""
-    return ((b"customer:" + orjson.loads(raw)["customer"].encode(), raw) for raw in raws)

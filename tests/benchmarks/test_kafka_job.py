@@ -22,9 +22,9 @@ EVERY_MS = 20_000
 def modules() -> Iterator[dict[str, ModuleType]]:
     """The benchmark's own modules, which import one another as scripts beside each other do."""
     sys.path.insert(0, str(PEERS))
-    yield {name: importlib.import_module(name) for name in ("events", "job")}
+    yield {name: importlib.import_module(name) for name in ("events", "job", "rows")}
     sys.path.remove(str(PEERS))
-    for name in ("events", "job"):
+    for name in ("events", "job", "rows"):
         sys.modules.pop(name)
 
 
@@ -34,7 +34,10 @@ def values(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("project")
     events = modules["events"]
     events.write_project(folder)
-    return [value for _, value in events.routed(events.plan_of(folder), events.raw_rows(EVENTS, CUSTOMERS, EVERY_MS))]
+    return [
+        value
+        for _, value in events.routed(events.plan_of(folder), modules["rows"].raw_rows(EVENTS, CUSTOMERS, EVERY_MS))
+    ]
 
 
 def by_dict(job: ModuleType, values: list[bytes]) -> list[bytes]:
