@@ -1,6 +1,6 @@
 """Marks what is quick. Tests in the folders below need minutes, data or a second process; all others are `units`.
 
-What asks for a Kafka broker is marked `kafka`, wherever it is.
+What asks for a Kafka broker is marked `kafka`, wherever it is, and is no unit either.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(HERE).parts[0]
         if BROKERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
-        elif folder not in NOT_UNITS:
+        if folder not in NOT_UNITS and not item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.units)

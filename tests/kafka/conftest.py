@@ -32,7 +32,8 @@ def need(version: str = broker.VERSION) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Asked here and not in the fixtures, so that the summary has one line for all who could not run."""
     asked = set(getattr(item, "fixturenames", ()))
-    if "new_broker" in asked or ("kafka_servers" in asked and not GIVEN):
+    needs_its_own = "new_broker" in asked or "kafka_servers" not in asked
+    if item.get_closest_marker("kafka") and (needs_its_own or not GIVEN):
         need()
 
 
