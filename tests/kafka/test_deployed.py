@@ -1,0 +1,126 @@
+"""The commands that stand in docker-compose.yml, run as they stand there against a real Kafka, without a container.
+
+Only what a container would provide is put in: the folders, the address of Kafka, and a port that is free.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from engine.shells.company import simulate
+from engine.shells.starting import SEED
+from engine.spec.types import KafkaSpec
+from tests.deploy.promtool import promtool
+from tests.deploy.queries import metrics
+from tests.deploy.shipped import commands, instructions
+from tests.kafka.broker import free_ports
+
+ROOT = Path(__file__).parents[2]
+BEFOREHAND = Path(sys.executable).with_name("beforehand")
+PLANTED = {story.detector for story in simulate(SEED).stories}
+STOP_WITHIN_S = 20  # stop_grace_period
+
+
+class Machine:
+    """A folder in which services of the compose file run."""
+
+    def __init__(self, folder: Path, kafka: KafkaSpec) -> None:
+        self.folder, self.kafka = folder, kafka
+        [self.port] = free_ports(1)
+        shutil.copytree(ROOT / "config", folder / "config")
+        with (folder / "config" / "beforehand.yml").open("a") as project:
+            project.write(f"kafka: {{prefix: {kafka.prefix}, group: {kafka.group}, partitions: 2}}\n")
+
+    def start(self, service: str, **changed: str) -> subprocess.Popen[str]:
+        given = {"/etc/beforehand": str(self.folder / "config"), "/var/lib/beforehand": str(self.folder / "state")}
+        given |= {"0.0.0.0": "127.0.0.1", "9464": str(self.port)}  # noqa: S104
+        words = [(given | changed).get(word, word) for word in commands()[f"compose {service}"]]
+        log = (self.folder / f"{service}.log").open("w")
+        return subprocess.Popen(
+            [str(BEFOREHAND), *words],
+            env=os.environ | {"KAFKA_BOOTSTRAP_SERVERS": ",".join(self.kafka.servers)},
+            cwd=self.folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def said(self, service: str) -> str:
+        return (self.folder / f"{service}.log").read_text()
+
+    def page(self, name: str) -> str:
+        """What a page says, or "" while it does not answer 200."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}/{name}", trust_env=False)
+        except httpx.HTTPError:
+            return ""
+        return answer.text if answer.status_code == 200 else ""
+
+    def samples(self, name: str) -> list[Sample]:
+        families = text_string_to_metric_families(self.page("metrics"))
+        return [sample for family in families for sample in family.samples if sample.name == name]
+
+    def total(self, name: str) -> float:
+        return sum(sample.value for sample in self.samples(name))
+
+
+@pytest.fixture
+def machine(tmp_path: Path, kafka: KafkaSpec) -> Machine:
+    return Machine(tmp_path, kafka)
+
+
+def until(so: Callable[[], object], seconds: float, what: Callable[[], str]) -> None:
+    ends = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < ends, what()
+        time.sleep(0.2)
+
+
+def test_the_composed_services_find_what_was_planted_in_the_simulated_week(machine: Machine) -> None:
+    assert machine.start("doctor").wait(60) == 0, machine.said("doctor")
+    worker = machine.start("worker")
+    try:
+        until(lambda: machine.page("readyz"), 60, lambda: machine.said("worker"))
+        assert health_check(machine.port) == 0
+        assert machine.start("generator", **{"168": "1000000"}).wait(60) == 0, machine.said("generator")
+        sent = int(re.findall(r"sent ([\d,]+) rows", machine.said("generator"))[0].replace(",", ""))
+        until(lambda: machine.total("beforehand_events_consumed_total") >= sent, 60, lambda: machine.page("metrics"))
+        until(lambda: fired(machine) >= PLANTED, 60, lambda: f"missing: {PLANTED - fired(machine)}")
+        until(lambda: machine.total("beforehand_actions_total") >= 10, 60, lambda: machine.page("metrics"))
+        text = machine.page("metrics")
+        assert promtool("check", "metrics", text=text) == ""
+        shown = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+        assert shown <= metrics().keys()
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(STOP_WITHIN_S) == 0, machine.said("worker")
+    finally:
+        worker.kill()
+        worker.wait()
+    assert health_check(machine.port) == 1
+    assert "Traceback" not in machine.said("worker")
+
+
+def fired(machine: Machine) -> set[str]:
+    """Which detectors have fired."""
+    return {sample.labels["detector"] for sample in machine.samples("beforehand_signals_fired_total")}
+
+
+def health_check(port: int) -> int:
+    """What Docker would find, by the image's own check."""
+    check = dict(instructions())["HEALTHCHECK"].replace("9464", str(port))
+    [_python, *rest] = json.loads(check[check.index("[") :])
+    return subprocess.run([sys.executable, *rest], capture_output=True, timeout=30).returncode
