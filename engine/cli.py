@@ -22,6 +22,9 @@ from engine.shells import demo as demonstration
 from engine.shells.explain import explain as explained
 from engine.shells.files import STDIN, files_of, rows_of
 from engine.shells.kafka import generate as generating
+from engine.shells.kafka import lag as lags
+from engine.shells.kafka.doctor import examine
+from engine.shells.kafka.settings import connection
 from engine.shells.preview import preview, preview_text
 from engine.shells.store import read_only
 from engine.shells.summary import Summary, counted
@@ -279,6 +282,46 @@ def explain(
     """Say why a detector fired for somebody, or why it did not: values, thresholds, events, decisions."""
     plan = wiring.plan_of(wiring.load_configuration(config))
     typer.echo(explained(read_only(state), plan, detector, entity, _time(at)))
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = CONFIG,
+    create: Annotated[bool, typer.Option("--create", help="First create the topics that are missing.")] = False,
+) -> None:
+    """Say what is wrong with Kafka: the connection, what we may do there, and every topic of a worker."""
+    configuration = wiring.load_configuration(config)
+    link = connection(configuration.project.kafka, configuration.folder)
+    found = asyncio.run(examine(configuration.project, link, create=create))
+    for finding in found:
+        typer.echo(str(finding))
+    errors, warnings = (sum(each.severity == severity for each in found) for severity in ("error", "warning"))
+    typer.echo(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}")
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def lag(
+    config: ConfigOption = CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each partition, in a list.")] = False,
+) -> None:
+    """Say how far the workers are behind: what waits in each partition that they read, and since when."""
+    configuration = wiring.load_configuration(config)
+    link = connection(configuration.project.kafka, configuration.folder)
+    found = asyncio.run(lags.look(configuration.project, link))
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    elif (console := Console()).is_terminal:
+        console.print(lags.as_table(found))
+    else:
+        typer.echo(lags.as_lines(found))
+    for each in found:
+        if each.lost:
+            lost = f"{counted(each.lost, 'record')} expired before anybody had read them"
+            typer.echo(f"{each.topic}/{each.partition}: {lost}", err=True)
+    if any(each.lost for each in found):
+        raise typer.Exit(1)
 
 
 @app.command()
