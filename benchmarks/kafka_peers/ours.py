@@ -89,8 +89,8 @@ def run_through(bench: Bench, prefix: str, events_topic: str, raw_topic: str) ->
     finally:
         worker.stop()
     ended = asyncio.run(finish(bench, worker, events_topic, f"{prefix}log.detect"))
-    candidates = asyncio.run(topics_read.count_keyed(bench.servers, f"{prefix}candidates"))
-    return Run(bench.count, ended - began, worker.cpu_between(began, ended), peak, candidates)
+    firing = asyncio.run(topics_read.count_firing(bench.servers, f"{prefix}candidates"))
+    return Run(bench.count, ended - began, worker.cpu_between(began, ended), peak, firing)
 
 
 def worker_of(bench: Bench, prefix: str, raw_topic: str, name: str = "one") -> Worker:
@@ -107,12 +107,14 @@ def load_copy(bench: Bench, topic: str, lines: Path) -> None:
 def first_marker(bench: Bench, worker: Worker, log: str) -> float:
     """When the worker has taken a first partition over, to a twentieth of a second."""
     until = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < until:
+
+    def check() -> None:
         worker.must_live()
-        if any(asyncio.run(topics_read.ends(bench.servers, log)).values()):
-            return time.time()
-        time.sleep(0.02)
-    raise WorkerFailed("it took no partition over", worker.folder)
+        if time.monotonic() > until:
+            raise WorkerFailed("it took no partition over", worker.folder)
+
+    asyncio.run(topics_read.wait_for_first(bench.servers, log, check))
+    return time.time()
 
 
 def wait_until_quiet(workers: Sequence[Worker]) -> None:
@@ -199,9 +201,13 @@ def recovery(bench: Bench) -> dict[str, float]:
     worker.stop()
     from_files = until_ready(worker)
     worker.stop()
+    newcomer = worker_of(bench, "ours.newcomer.", "ours.newcomer.raw.usage")
+    from_nothing = until_ready(newcomer)
+    newcomer.stop()
     return {
         "recovery_1m_entities_s": round(from_topics, 1),
         "recovery_with_local_files_s": round(from_files, 1),
+        "start_with_nothing_to_restore_s": round(from_nothing, 1),
         "recovery_bytes_per_entity": round(size / bench.count),
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from engine.shells.kafka.log import Commit, Marker, Part
 
 PARTITIONS = 4
+LOOK_EVERY_S = 0.05
 _RECORD: msgspec.msgpack.Decoder[Marker | Part] = msgspec.msgpack.Decoder(Marker | Part)
 _COMMIT = msgspec.msgpack.Decoder(Commit)
 
@@ -39,10 +41,10 @@ async def create(servers: str, *names: str) -> None:
 
 async def records(servers: str, topic: str) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """Everything that a topic holds now, each partition in order."""
+    parts = await partitions(servers, topic)
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for number in await found(consumer, topic)]
         consumer.assign(parts)
         await consumer.seek_to_beginning(*parts)
         ends = await consumer.end_offsets(parts)
@@ -54,19 +56,28 @@ async def records(servers: str, topic: str) -> AsyncIterator[ConsumerRecord[byte
         await consumer.stop()
 
 
-async def found(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    """The partitions of a topic that this consumer has not heard of yet."""
-    await consumer.topics()
-    return set(consumer.partitions_for_topic(topic) or ())
+async def partitions(servers: str, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic, none where it does not exist yet."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        told = (await admin.describe_topics([topic]))[0]["partitions"]
+        return sorted(TopicPartition(topic, each["partition"]) for each in told)
+    finally:
+        await admin.close()
 
 
-async def ends(servers: str, topic: str) -> dict[int, int]:
-    """The offset behind the last record of each partition."""
+async def wait_for_first(servers: str, topic: str, check: Callable[[], None]) -> None:
+    """Wait until a topic is there and has a record. `check` is called in between, and may raise."""
+    while not (parts := await partitions(servers, topic)):
+        check()
+        await asyncio.sleep(LOOK_EVERY_S)
     consumer = AIOKafkaConsumer(bootstrap_servers=servers)
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for number in await found(consumer, topic)]
-        return {part.partition: end for part, end in (await consumer.end_offsets(parts)).items()}
+        while not any((await consumer.end_offsets(parts)).values()):
+            check()
+            await asyncio.sleep(LOOK_EVERY_S)
     finally:
         await consumer.stop()
 
@@ -100,8 +111,9 @@ async def last_events(servers: str, topic: str) -> tuple[dict[int, int], float]:
     return last, first_at
 
 
-async def count_keyed(servers: str, topic: str) -> int:
-    return sum([record.key is not None async for record in records(servers, topic)])
+async def count_firing(servers: str, candidates: str) -> int:
+    """How many signals were handed to decide, without those that say that one is over."""
+    return sum([b'"state":"firing"' in (record.value or b"") async for record in records(servers, candidates)])
 
 
 async def latencies_ms(servers: str, raw: str, actions: str) -> list[float]:
