@@ -30,8 +30,8 @@ WORKDIR /var/lib/beforehand
 USER 10001:10001
 VOLUME ["/var/lib/beforehand"]
 EXPOSE 9464
-# Reading a large state back takes its time; until then nobody is to think it dead.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=10m --retries=3 \
+# Nothing answers before Kafka was reached, which may be starting as well.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=2m --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9464/livez', timeout=4)"]
 ENTRYPOINT ["beforehand"]
 CMD ["worker", "--config", "/etc/beforehand", "--state", "/var/lib/beforehand", "--metrics-host", "0.0.0.0", "--metrics-port", "9464"]

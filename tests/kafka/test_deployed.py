@@ -22,12 +22,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from engine.shells.company import simulate
+from engine.shells.kafka.cluster import reached
+from engine.shells.kafka.topics import topics_of
 from engine.shells.starting import SEED
+from engine.shells.wiring import load_configuration
 from engine.spec.types import KafkaSpec
 from tests.deploy.promtool import promtool
 from tests.deploy.queries import metrics
-from tests.deploy.shipped import commands, instructions
+from tests.deploy.shipped import commands, compose, instructions
 from tests.kafka.broker import free_ports
+from tests.kafka.conftest import NewBroker
 
 ROOT = Path(__file__).parents[2]
 BEFOREHAND = Path(sys.executable).with_name("beforehand")
@@ -124,3 +128,30 @@ def health_check(port: int) -> int:
     check = dict(instructions())["HEALTHCHECK"].replace("9464", str(port))
     [_python, *rest] = json.loads(check[check.index("[") :])
     return subprocess.run([sys.executable, *rest], capture_output=True, timeout=30).returncode
+
+
+def kafka_properties(folder: Path, ports: list[int]) -> str:
+    """The composed Kafka's settings as its image writes them down, on ports and in a folder that are free here."""
+    moved = {
+        "9094": str(ports[0]),
+        "9092": str(ports[1]),
+        "9093": str(ports[2]),
+        "/var/lib/kafka/data": f"{folder}/data",
+    }
+    settings = compose()["services"]["kafka"]["environment"].items()
+    names = [(name.removeprefix("KAFKA_").replace("_", ".").lower(), value) for name, value in settings]
+    text = "".join(f"{name}={value}\n" for name, value in names)
+    for there, here in moved.items():
+        text = text.replace(there, here)
+    return text
+
+
+async def test_kafka_starts_with_the_settings_of_the_compose_file(new_broker: NewBroker, tmp_path: Path) -> None:
+    ports, folder = free_ports(3), tmp_path / "broker-0"
+    folder.mkdir()
+    (folder / "server.properties").write_text(kafka_properties(folder, ports))
+    new_broker(ports=ports)
+    async with reached({"bootstrap_servers": [f"localhost:{ports[0]}"], "security_protocol": "PLAINTEXT"}) as cluster:
+        assert await cluster.brokers() == 1
+        made = [spec for spec in topics_of(load_configuration(ROOT / "config").project).all() if spec.role == "events"]
+        assert await cluster.create(made, 1) == {}
