@@ -56,6 +56,9 @@ class Progress:
             self._idle.discard(clock)
         return at >= self._next_look
 
+    def reached(self, clock: str) -> int:
+        return self._reached.get(clock, 0)
+
     def before(self, clock: str, at: int) -> list[Tick | Notice]:
         """What comes before the event that was just reached: streams that turn out to have been silent, and time.
 

@@ -234,6 +234,10 @@ class Router:
         self._progress.restore(changes.progress)
         self._aliases.restore(changes.aliases)
 
+    def reached(self, clock: str) -> int:
+        """The latest event time that a source has come to, 0 at its beginning."""
+        return self._progress.reached(clock)
+
     def adopt_aliases(self, joined: Mapping[str, Mapping[str, str]]) -> None:
         """Take in what another router has learnt."""
         self._aliases.adopt(joined)

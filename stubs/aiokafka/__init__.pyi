@@ -2,6 +2,9 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
+
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -12,15 +15,6 @@ class TopicPartition(NamedTuple):
 class OffsetAndMetadata(NamedTuple):
     offset: int
     metadata: str
-
-class RecordMetadata(NamedTuple):
-    topic: str
-    partition: int
-    topic_partition: TopicPartition
-    offset: int
-    timestamp: int | None
-    timestamp_type: int
-    log_start_offset: int | None
 
 class ConsumerRecord(Generic[_K, _V]):
     topic: str
@@ -38,11 +32,6 @@ class Cluster:
 
 class Client:
     async def fetch_all_metadata(self) -> Cluster: ...
-
-class BatchBuilder:
-    def append(self, *, timestamp: int | None, key: bytes | None, value: bytes | None) -> Any: ...
-    def close(self) -> None: ...
-    def record_count(self) -> int: ...
 
 class AIOKafkaProducer:
     client: Client

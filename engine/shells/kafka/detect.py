@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -14,8 +15,8 @@ from engine.core.chain import UNIT
 from engine.core.detect import Detect
 from engine.core.effects import Effects
 from engine.core.plan import Plan
-from engine.core.progress import Progress, ProgressState
-from engine.model import Signal, Tick
+from engine.core.progress import Notice, Progress, ProgressState
+from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.log import PartitionLog
@@ -38,17 +39,20 @@ from engine.shells.wiring import plan_of
 STAGE = "detect"
 # Time is announced in steps of this much, which is the most that it adds to the way from an event to its decision.
 STEP_MS = 100
-PROGRESS, STALLS, FINGERPRINT, SOURCES, ERASED = "progress", "stalls", "plan", "sources", "erased"
+PROGRESS, STALLS, FINGERPRINT, SOURCES = "progress", "stalls", "plan", "sources"
+ERASED, HELD = "erased", "held"
 CARRIED_AT_ONCE = 2_000
 
 
 class Sources(msgspec.Struct, array_like=True):
-    """What else is known of the sources of events: all there are, those whose recorded input has
-    ended, and those that are quiet just now."""
+    """What else is known of the sources of events: all there are, those whose recorded input has ended, and those that
+    are quiet just now; and the place in order of the last event that was held back for them.
+    """
 
     known: set[str] = set()
     ended: set[str] = set()
     quiet: set[str] = set()
+    released: int = 0
 
 
 class DetectPartition:
@@ -94,6 +98,10 @@ class DetectPartition:
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
         self._erased = {name: int(until) for name, until in self.replica.head.rows.get(ERASED, {}).items()}
+        # Keys sort as the events are to be taken.
+        self._held = list(self.replica.head.rows.get(HELD, {}).items())
+        heapify(self._held)
+        self._sources.released = max(self._sources.released, self.position)
 
     async def close(self, *, is_ours: bool) -> None:
         """Let go of it."""
@@ -171,12 +179,15 @@ class DetectPartition:
 
     def _step(self, records: Sequence[RawRecord]) -> None:
         on_event, effects, erased = self._detect.on_event, self._effects, self._erased
-        read_event, routed_of = wire.read_event, wire.routed_of
+        read_event, routed_of, is_held = wire.read_event, wire.routed_of, self._shared.event_clock
         for record in records:
             if record.key is None:
                 self._message(wire.read_message(record.value or b""), record.offset)
                 continue
             event = read_event(record.value or b"")
+            if is_held:
+                self._hold(event, record)
+                continue
             routed = routed_of(event, record.offset)
             if erased and self._is_erased(f"{routed.entity}:{routed.key}", event):
                 continue
@@ -193,9 +204,39 @@ class DetectPartition:
         self._effects.counts["erased", event.stream] += 1
         return True
 
+    def _hold(self, event: wire.Addressed, record: RawRecord) -> None:
+        """Recorded events wait until every source has come to their time, to be taken in order whoever was quicker."""
+        key = f"{max(event.at, event.behind):015d} {event.stream} {record.offset:015d}"
+        heappush(self._held, (key, record.value or b""))
+        self.replica.row(HELD, key, record.value)
+
+    def _release(self, until: int, offset: int) -> None:
+        """Take the events up to a time, as they would have come live: with time on its way in between."""
+        while self._held and (at := int(self._held[0][0][:15])) <= until:
+            key, value = heappop(self._held)
+            self.replica.row(HELD, key, None)
+            event = wire.read_event(value)
+            self._pass_time(at - 1, offset)
+            self._sources.released += 1
+            routed = wire.routed_of(event, self._sources.released)
+            if self._erased and self._is_erased(f"{routed.entity}:{routed.key}", event):
+                continue
+            if routed.entity == UNIT:
+                self._profile(routed.key, event, offset)
+            else:
+                self._detect.on_event(routed)
+                self._hand_over(event.at, offset)
+            if at // SECOND_MS > self._tick // SECOND_MS:
+                self._pass_time(at, offset)
+
     def _profile(self, unit: str, event: wire.Addressed, offset: int) -> None:
         at = max(event.at, self._tick + 1)
-        self._candidate(wire.Candidate(unit, at, self._source, offset, 0, profile=event))
+        self._candidate(wire.Candidate(unit, at, self._source, offset, self._number(offset), profile=event))
+
+    def _number(self, offset: int) -> int:
+        """The next number for what one record led to."""
+        self._numbered = (offset, self._numbered[1] + 1 if self._numbered[0] == offset else 0)
+        return self._numbered[1]
 
     def _hand_over(self, now: int, offset: int) -> None:
         """What was raised goes to whoever decides for its unit, each with the moment at which it would have been live.
@@ -203,13 +244,11 @@ class DetectPartition:
         What a timer raised before the event of `now` was raised when that timer was due, lateness included.
         """
         signals, self._effects.signals = self._effects.signals, []
-        if offset != self._numbered[0]:
-            self._numbered = (offset, 0)
-        for number, signal in enumerate(signals, self._numbered[1]):
+        for signal in signals:
             at = now if signal.at >= now else min(now, signal.at + self._lateness[signal.detector])
             at = max(at, self._tick + 1)
+            number = self._number(offset)
             self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal))
-        self._numbered = (offset, self._numbered[1] + len(signals))
         self._raised += signals
 
     def _candidate(self, candidate: wire.Candidate) -> None:
@@ -231,7 +270,9 @@ class DetectPartition:
                 sources.known.add(source)
                 progress.expect(source)
         sources.known.add(mark.source)
-        progress.reach(mark.source, mark.at)
+        due: list[Tick | Notice] = []
+        if progress.reach(mark.source, mark.at):
+            due += progress.before(mark.source, mark.at)
         if mark.flowed:
             progress.flowed(mark.stream, mark.flowed)
         _set(sources.quiet, mark.source, there=mark.quiet)
@@ -240,12 +281,13 @@ class DetectPartition:
             progress.idle(mark.source)
         if mark.wall and sources.quiet >= sources.known:
             progress.quiet(mark.wall)
-        due = progress.ticks()
-        if mark.ended and sources.ended >= sources.known:
+        due += progress.ticks()
+        self._is_over = mark.ended and sources.ended >= sources.known
+        if self._is_over:
             due += progress.end()
-            self._is_over = True
         for notice in due:
             if isinstance(notice, Tick):
+                self._release(notice.at, offset)
                 self._pass_time(notice.at, offset)
             else:
                 self._detect.on_stall(notice)
@@ -253,6 +295,8 @@ class DetectPartition:
     def _pass_time(self, until: int, offset: int) -> None:
         """On to `until`, stopping wherever something is due, so that marks far apart come to the same as close ones."""
         entities, on_tick = self._memory.entities, self._detect.on_tick
+        if until <= self._tick:
+            return
         while (wake := entities.next_wake()) < until:
             on_tick(wake)
             self._hand_over(wake, offset)

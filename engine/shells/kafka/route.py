@@ -21,8 +21,11 @@ from engine.shells.kafka.stage import Out, RawRecord, Shared
 
 STAGE = "route"
 LOG_APPEND_TIME = 1
+# When there is much to catch up with, no source is taken further ahead of the others than this.
+AHEAD_MOST_MS = 60_000
 # Read to its end, and silent for so long: time may follow the wall clock, if that is so everywhere.
 QUIET_AFTER_MS = 1_000
+TURNS = 5
 
 
 class Routing:
@@ -33,6 +36,8 @@ class Routing:
         self._joined: dict[str, dict[str, str]] = {}
         self._following: asyncio.Task[None] | None = None
         self._read_to: dict[int, int] = {}
+        self._waiting: dict[str, int] = {}
+        self._moved = asyncio.Condition()
         self.take_plan(shared.plan)
 
     def take_plan(self, plan: Plan) -> None:
@@ -79,6 +84,18 @@ class Routing:
             await asyncio.sleep(1)
             for partition in range(partitions):
                 await self._catch_up(partition)
+
+    async def turn(self, source: str, reached: int) -> None:
+        """Wait while a source that also has something to take is far behind this one in event time."""
+        self._waiting[source] = reached
+        async with self._moved:
+            self._moved.notify_all()
+            # Those that have just been taken are given the time to come again.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            await self._moved.wait_for(lambda: reached <= min(self._waiting.values()) + AHEAD_MOST_MS)
+            del self._waiting[source]
+            self._moved.notify_all()
 
     def put_learnt(self, learnt: Mapping[str, Mapping[str, str]], out: Out) -> None:
         """Names that this router has just learnt, for all others."""
@@ -132,6 +149,7 @@ class RoutePartition:
         """Take a batch. When this returns, all of it counts. Raises KafkaError, OperatorError."""
         if not records:
             return
+        await self._routing.turn(self._source, self._reached)
         poisoned = self._poisoned.keep_trying(records, self._step, lambda: None, self._load)
         out, letters = self._out, self._letters
         self._load()
@@ -166,7 +184,8 @@ class RoutePartition:
         )
         for found in router.route_all(rows, self._letters):
             if type(found) is Routed:
-                put(topic, key_of(found), encode(addressed(found)))
+                reached = 0 if now else router.reached(source)
+                put(topic, key_of(found), encode(addressed(found, reached if reached > found.event.at else 0)))
 
     def _note_progress(self, out: Out, offset: int) -> None:
         """Behind the events of a batch: how far their source has come."""

@@ -132,10 +132,10 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         entity,
         "route",
         "detect",
-        "events, one record for each entity that is watched, and the passing of time",
+        "events, each once for every entity that is watched, and how far time has come",
         _stamped(events),
     )
-    yield _topic(kafka, "candidates", unit, "detect", "decide", "signals that opened or closed", events)
+    yield _topic(kafka, "candidates", unit, "detect", "decide", "signals that opened or closed, and profiles", events)
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)
     yield _topic(kafka, "actions", unit, "decide", "dispatch", "what is to be sent", decisions)
     yield _topic(kafka, "receipts", unit, "dispatch", "yours, if you like", "what became of each action", decisions)
@@ -149,7 +149,7 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         _kept(project, retention.dead_letters_ms),
     )
     yield _topic(
-        kafka, "aliases", "the other name, as `kind:alias`", "route", "route", "other names of entities", _COMPACT
+        kafka, "aliases", "the other name, as `kind alias`", "route", "route", "other names of entities", _COMPACT
     )
     yield _topic(
         kafka,

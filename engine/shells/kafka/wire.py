@@ -19,12 +19,14 @@ from engine.model import DeadLetter, Event, Routed, Signal
 class Addressed(Event, frozen=True, gc=False, omit_defaults=True):
     """An event as it stands on `events`: with the entity it is for, as one event may be written for several.
 
-    `entity` is the kind; `key` its id, left out where `entities` says it. `primary` as in Routed.
+    `entity` is the kind; `key` its id, left out where `entities` says it. `primary` as in Routed. `behind`: the event
+    time that its source had reached before it came, where that is later than its own (recorded history only).
     """
 
     entity: str = ""
     key: str = ""
     primary: bool = True
+    behind: int = 0
 
 
 class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
@@ -108,7 +110,7 @@ def partition_of(key: bytes, partitions: int) -> int:
     return zlib.crc32(key) % partitions
 
 
-def addressed(routed: Routed) -> Addressed:
+def addressed(routed: Routed, behind: int = 0) -> Addressed:
     """An event for one entity. A weak id is the same when its row is read again, so it will do here to know repeats."""
     event = routed.event
     return Addressed(
@@ -125,6 +127,7 @@ def addressed(routed: Routed) -> Addressed:
         routed.entity,
         "" if event.entities.get(routed.entity) == routed.key else routed.key,
         routed.primary,
+        behind,
     )
 
 
