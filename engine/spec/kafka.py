@@ -32,7 +32,6 @@ class TopicsDocument(msgspec.Struct, frozen=True, kw_only=True):
     receipts: Annotated[str, As.TEXT, "what became of it"] = ""
     dead_letters: Annotated[str, As.TEXT, "input that could not be taken"] = ""
     aliases: Annotated[str, As.TEXT, "other names of entities"] = ""
-    control: Annotated[str, As.TEXT, "what all partitions are told, as a reload"] = ""
     log_detect: Annotated[str, As.TEXT, "what the detect stage remembers"] = ""
     log_decide: Annotated[str, As.TEXT, "what the decide stage remembers"] = ""
     log_dispatch: Annotated[str, As.TEXT, "what the dispatch stage remembers"] = ""

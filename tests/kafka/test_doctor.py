@@ -130,7 +130,7 @@ async def test_a_changed_number_in_the_project_file_is_told_for_every_topic_of_o
             "error",
             "cleanup.policy is compact: of records with one key",
         ),
-        ("control", {"cleanup.policy": "delete"}, "error", "cleanup.policy is delete: old records are dropped that"),
+        ("aliases", {"cleanup.policy": "delete"}, "error", "cleanup.policy is delete: old records are dropped that"),
         ("log_decide", {"retention.ms": str(DAY_MS)}, "error", "dropped after 1d, with what the engine remembers"),
         ("log_dispatch", {"retention.bytes": "1000"}, "error", "records are dropped beyond 1000 bytes a partition"),
         ("events", {"retention.ms": str(DAY_MS)}, "warning", "dropped after 1d, with what nobody has read by then"),

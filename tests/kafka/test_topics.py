@@ -1,6 +1,8 @@
-"""The topics of a project: their names, how long they keep, and what would make two of them one."""
+"""The topics of a project: their names, how long they keep, what would make two of them one, and their page."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -54,7 +56,7 @@ def test_logs_keep_for_ever_and_all_else_for_a_time_or_compacted() -> None:
     assert {kept[role] for role in ("raw.usage", "events", "candidates")} == {3 * DAY_MS}
     assert {kept[role] for role in ("decisions", "actions", "receipts")} == {60 * DAY_MS}
     assert kept["dead_letters"] == 9 * DAY_MS
-    assert {role for role, spec in found.items() if spec.cleanup == "compact"} == {"aliases", "control"}
+    assert {role for role, spec in found.items() if spec.cleanup == "compact"} == {"aliases"}
 
 
 def keeping(keep_events_ms: int, keep_decisions_ms: int, dead_letters_ms: int) -> ProjectSpec:
@@ -101,3 +103,38 @@ def test_a_write_counts_once_enough_brokers_have_it(replication: int, synced: st
 def test_names_that_cannot_be_are_refused(wrong: ProjectSpec, said: str) -> None:
     with pytest.raises(OperatorError, match=said):
         topics_of(wrong)
+
+
+# ---- the page
+
+PAGE = Path(__file__).parents[2] / "docs" / "topics.md"
+
+
+def as_row(spec: TopicSpec) -> str:
+    name = spec.name.replace("usage", "STREAM")
+    kept = "for ever" if spec.retention_ms == -1 else f"{spec.retention_ms // DAY_MS}d"
+    cells = (
+        f"`{name}`",
+        spec.what.replace("usage", "STREAM"),
+        spec.key,
+        str(spec.partitions),
+        spec.cleanup,
+        "the last of each key" if spec.cleanup == "compact" else kept,
+        spec.writer,
+        spec.reader,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def test_the_page_has_a_row_for_each_topic_with_what_the_engine_says_of_it() -> None:
+    rows = [as_row(spec) for spec in topics_of(project(StreamSpec(name="usage"))).all()]
+    written = [line for line in PAGE.read_text().splitlines() if line.startswith("| `beforehand.")]
+    assert written == rows
+
+
+@pytest.mark.parametrize("role", ["events", "aliases", "log_detect", "decisions"])
+def test_the_page_names_each_setting_with_its_value(role: str) -> None:
+    spec = by_role(project(StreamSpec(name="usage")))[role]
+    text = PAGE.read_text()
+    missing = [f"{key}={value}" for key, value in spec.configs.items() if f"`{key}={value}`" not in text]
+    assert not missing

@@ -36,7 +36,6 @@ _NAMES = {
     "receipts": "receipts",
     "dead_letters": "dead-letters",
     "aliases": "aliases",
-    "control": "control",
     "log_detect": "log.detect",
     "log_decide": "log.decide",
     "log_dispatch": "log.dispatch",
@@ -76,7 +75,6 @@ class Topics:
         self.receipts = names["receipts"]
         self.dead_letters = names["dead_letters"]
         self.aliases = names["aliases"]
-        self.control = names["control"]
         self.log_detect = names["log_detect"]
         self.log_decide = names["log_decide"]
         self.log_dispatch = names["log_dispatch"]
@@ -150,15 +148,6 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
     )
     yield _topic(
         kafka, "aliases", "the other name, as `kind alias`", "route", "route", "other names of entities", _COMPACT
-    )
-    yield _topic(
-        kafka,
-        "control",
-        "what it is about",
-        "`beforehand erase` and a reload",
-        "every stage",
-        "what all partitions are told at one place in their order",
-        _COMPACT,
     )
     for stage in ("detect", "decide", "dispatch"):
         yield _topic(
