@@ -149,7 +149,7 @@ async def test_a_changed_number_in_the_project_file_is_told_for_every_topic_of_o
             "error",
             "takes records of 1000 bytes at most; one of ours",
         ),
-        ("raw.mood", {"message.timestamp.type": "CreateTime"}, "warning", "carry their producer's time, not that of"),
+        ("raw.mood", {"message.timestamp.type": "CreateTime"}, "warning", "records are not stamped as they arrive"),
         (
             "receipts",
             {"min.insync.replicas": "2"},
@@ -179,6 +179,14 @@ async def test_what_a_stream_keeps_longer_is_its_owners_affair(project: ProjectS
     topics = await created(project)
     await alter(project, topics.raw["usage"], {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
     assert await troubles(project) == {}
+
+
+async def test_rows_of_csv_are_for_files(project: ProjectSpec) -> None:
+    await created(project)
+    usage, mood = project.streams
+    found = await troubles(replace(project, streams=(usage, replace(mood, format="csv"))))
+    assert found.keys() == {f"{project.kafka.prefix}raw.mood"}
+    assert "stream 'mood' has format: csv, which is for files" in found[f"{project.kafka.prefix}raw.mood"][1]
 
 
 async def test_too_few_brokers_for_the_copies_is_told(project: ProjectSpec) -> None:

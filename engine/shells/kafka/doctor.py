@@ -45,6 +45,7 @@ async def examine(project: ProjectSpec, connection: dict[str, Any], *, create: b
         async with reached(connection) as kafka:
             return [
                 *await _brokers(kafka, project.kafka),
+                *_formats(project),
                 *await _topics(kafka, specs, project.kafka, create=create),
                 *await _group(kafka, project.kafka.group),
             ]
@@ -68,6 +69,14 @@ async def _brokers(kafka: Cluster, spec: KafkaSpec) -> list[Finding]:
         what = f"there are {count} brokers, but new topics are kept on one only: what it holds is lost with it"
         return [Finding("warning", "", what, f"set kafka.replication to {min(count, 3)}")]
     return [Finding("ok", "", f"Kafka answers; there {_are(count, 'broker')}")]
+
+
+def _formats(project: ProjectSpec) -> Iterator[Finding]:
+    names = topics_of(project).raw
+    for stream in project.streams:
+        if stream.format == "csv":
+            what = f"stream '{stream.name}' has format: csv, which is for files; what comes here is read as JSON"
+            yield Finding("warning", names[stream.name], what, "write each row as one JSON object")
 
 
 async def _topics(kafka: Cluster, specs: tuple[TopicSpec, ...], spec: KafkaSpec, *, create: bool) -> list[Finding]:
@@ -186,7 +195,7 @@ def _settings(spec: TopicSpec, configs: Mapping[str, str]) -> Iterator[Finding]:
         yield from _leaves_in_time(spec, configs)
         yield from _size(spec, configs)
     if spec.configs.get("message.timestamp.type", "") not in ("", configs.get("message.timestamp.type")):
-        what = "records carry their producer's time, not that of their arrival: a wrong clock there makes events late"
+        what = "records are not stamped as they arrive, so when one came is what its writer or reader says"
         yield Finding("warning", spec.name, what, _as_specified(spec, "message.timestamp.type"))
 
 
