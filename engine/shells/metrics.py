@@ -261,11 +261,20 @@ class WorkerMetrics:
         self.committed_at.labels(stage, partition).set(now_ms / 1000)
 
     def detected(self, partition: int, effects: Effects) -> None:
-        """Follow which signals are open, by what a batch of the detect stage led to."""
-        tally = self._firing.setdefault(partition, Tally())
+        """Follow which signals are open, by what a batch of the detect stage led to.
+
+        Only after `restored_firing`: without knowing how many were open, what opens and closes since says nothing.
+        """
+        tally = self._firing.get(partition)
+        if tally is None:
+            return
         for signal in effects.signals:
             tally[signal.detector] += 1 if signal.state == "firing" else -1
         self._show_firing({signal.detector: 0 for signal in effects.signals})
+
+    def open_signals(self, partition: int) -> Mapping[str, int]:
+        """How many signals of each detector are open in a detect partition, to be kept with its state."""
+        return {detector: count for detector, count in self._firing.get(partition, Tally[str]()).items() if count}
 
     def watermark(self, partition: int, at_ms: int) -> None:
         """Event time has reached `at_ms` in a detect partition; the worker's own is that of its slowest."""

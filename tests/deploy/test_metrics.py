@@ -59,6 +59,16 @@ def test_open_signals_are_those_of_the_restored_state_and_what_came_since() -> N
     assert value(metrics, "beforehand_signals_firing", detector="card-testing") == 0
 
 
+def test_what_opened_since_the_start_is_not_taken_for_all_that_is_open() -> None:
+    metrics = Metrics()
+    worker = WorkerMetrics(metrics)
+    worker.detected(0, effects_of("gone-silent"))
+    assert value(metrics, "beforehand_signals_firing", detector="gone-silent") is None
+    worker.restored_firing(0, {"gone-silent": 3, "card-testing": 0})
+    worker.detected(0, effects_of("gone-silent"))
+    assert worker.open_signals(0) == {"gone-silent": 4}
+
+
 def test_a_worker_is_as_far_as_its_slowest_partition() -> None:
     metrics = Metrics()
     worker = WorkerMetrics(metrics)

@@ -30,12 +30,16 @@ from engine.spec.types import KafkaSpec
 from tests.deploy.promtool import promtool
 from tests.deploy.queries import metrics
 from tests.deploy.shipped import commands, compose, instructions
+from tests.deploy.test_monitoring import panel_queries
 from tests.kafka.broker import free_ports
 from tests.kafka.conftest import NewBroker
 
 ROOT = Path(__file__).parents[2]
 BEFOREHAND = Path(sys.executable).with_name("beforehand")
 PLANTED = {story.detector for story in simulate(SEED).stories}
+# Nothing to show here: no sink refuses us, only `run` has tables, and what is remembered is counted once a minute.
+QUIET = {"Sinks that pause", "Oldest row kept", "Entities remembered", "Size of the state", "Signals open"}
+PANELS = {title for title, _ in panel_queries()} - QUIET
 STOP_WITHIN_S = 20  # stop_grace_period
 
 
@@ -116,6 +120,44 @@ def test_the_composed_services_find_what_was_planted_in_the_simulated_week(machi
         worker.wait()
     assert health_check(machine.port) == 1
     assert "Traceback" not in machine.said("worker")
+
+
+def test_every_panel_has_an_answer_from_a_real_prometheus(machine: Machine) -> None:
+    prometheus = shutil.which("prometheus")
+    if prometheus is None:
+        pytest.skip("prometheus is not on this machine")
+    [port] = free_ports(1)
+    folder = machine.folder / "prometheus"
+    shutil.copytree(ROOT / "deploy" / "prometheus", folder)
+    written = (folder / "prometheus.yml").read_text().replace("15s", "1s")
+    there = f"    static_configs: [{{targets: ['127.0.0.1:{machine.port}']}}]\n"
+    (folder / "prometheus.yml").write_text(written[: written.index("    dns_sd_configs")] + there)
+    assert machine.start("doctor").wait(60) == 0, machine.said("doctor")
+    options = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
+    log = (machine.folder / "prometheus.log").open("w")
+    running = [machine.start("worker"), subprocess.Popen([prometheus, *options], cwd=folder, stdout=log, stderr=log)]
+    try:
+        until(lambda: machine.page("readyz"), 60, lambda: machine.said("worker"))
+        # About ten seconds, so that there is something to take a rate of.
+        assert machine.start("generator", **{"168": "60000"}).wait(120) == 0, machine.said("generator")
+        until(lambda: answered(port) >= PANELS, 30, lambda: f"without an answer: {PANELS - answered(port)}")
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+
+
+def answered(port: int) -> set[str]:
+    """The panels of the dashboard to whose queries Prometheus has something to say."""
+    found = set()
+    for title, query in panel_queries():
+        plain = query.replace("$__rate_interval", "20s").replace("$job", "beforehand").replace("$detector", ".*")
+        asked = {"query": plain}
+        said = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params=asked, trust_env=False).json()
+        assert said["status"] == "success", (title, said)
+        if said["data"]["result"]:
+            found.add(title)
+    return found
 
 
 def fired(machine: Machine) -> set[str]:
