@@ -5,7 +5,10 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import msgspec
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 
 from engine.errors import OperatorError
 from engine.shells.kafka.settings import connection, servers
@@ -61,3 +64,29 @@ def test_what_cannot_be_read_is_told(spec: KafkaSpec, said: str, tmp_path: Path)
     (tmp_path / "no.pem").write_text("not a certificate\n")
     with pytest.raises(OperatorError, match=said):
         connection(spec, str(tmp_path))
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> KafkaSpec:
+    """A certificate whose key is encrypted, and three files with something like its password."""
+    leaf = trustme.CA().issue_cert("worker.example.com")
+    key = serialization.load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    locked = key.private_bytes(pem, form, serialization.BestAvailableEncryption(b"open sesame"))
+    (tmp_path / "my.key").write_bytes(locked)
+    leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "my.pem"))
+    (tmp_path / "right").write_text("open sesame\n")
+    (tmp_path / "wrong").write_text("open rye")
+    return KafkaSpec(security="tls", cert_file="my.pem", key_file="my.key", key_password="file:right")
+
+
+def test_an_encrypted_key_is_opened_with_its_password(encrypted: KafkaSpec, tmp_path: Path) -> None:
+    assert connection(encrypted, str(tmp_path))["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("password", ["file:wrong", ""])
+def test_a_key_that_stays_closed_is_told_and_nobody_is_asked(
+    encrypted: KafkaSpec, tmp_path: Path, password: str
+) -> None:
+    with pytest.raises(OperatorError, match="or key_password is not the right one"):
+        connection(msgspec.structs.replace(encrypted, key_password=password), str(tmp_path))
