@@ -175,10 +175,16 @@ async def test_a_setting_that_does_harm_is_told_with_the_command_that_helps(
     )
 
 
-async def test_what_a_stream_keeps_longer_is_its_owners_affair(project: ProjectSpec) -> None:
+async def test_a_stream_that_outlives_the_memory_of_how_far_it_was_read_is_told(project: ProjectSpec) -> None:
     topics = await created(project)
-    await alter(project, topics.raw["usage"], {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
-    assert await troubles(project) == {}
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    await alter(project, topics.raw["usage"], {**stamped, "retention.ms": "-1"})
+    await alter(project, topics.raw["mood"], {**stamped, "retention.ms": str(7 * DAY_MS)})
+    found = await troubles(project)
+    assert found.keys() == {topics.raw["usage"]}
+    severity, said = found[topics.raw["usage"]]
+    assert severity == "warning"
+    assert "forgotten when no worker has run for 7d: then all of them count again" in said
 
 
 async def test_rows_of_csv_are_for_files(project: ProjectSpec) -> None:

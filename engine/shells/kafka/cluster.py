@@ -73,6 +73,13 @@ class Cluster:
                 found[name] = Configs(values={entry[0]: entry[1] or "" for entry in entries}, error=reason)
         return found
 
+    async def broker_setting(self, key: str) -> str:
+        """How a broker is set, "" where we may not see it. All brokers of a cluster should be set alike."""
+        node = (await self.admin.describe_cluster())["brokers"][0]["node_id"]
+        answers = await self.admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(node), {key: ""})])
+        _error, _message, _kind, _name, entries = answers[0].resources[0]
+        return next((entry[1] or "" for entry in entries if entry[0] == key), "")
+
     async def create(self, specs: Collection[TopicSpec], replication: int) -> dict[str, str]:
         """Create topics and wait until they can be used. Gives what went wrong, by name; no error, no entry."""
         new = [NewTopic(spec.name, spec.partitions, replication, topic_configs=dict(spec.configs)) for spec in specs]

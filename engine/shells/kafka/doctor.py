@@ -89,6 +89,7 @@ async def _topics(kafka: Cluster, specs: tuple[TopicSpec, ...], spec: KafkaSpec,
         created = {each.name for each in missing} - failed.keys()
         states = await kafka.topics(each.name for each in specs)
     configs = await kafka.configs(name for name, state in states.items() if not state.error)
+    forgotten_after = await kafka.broker_setting("offsets.retention.minutes")
     found: list[Finding] = []
     for each in specs:
         state = states[each.name]
@@ -97,7 +98,9 @@ async def _topics(kafka: Cluster, specs: tuple[TopicSpec, ...], spec: KafkaSpec,
         elif state.error:
             found.append(_unusable(each, state.error))
         else:
-            found.extend(_judged(each, state, configs[each.name], spec, was_created=each.name in created))
+            settings = configs[each.name]
+            wrong = [*_judged(each, state, settings, spec), *_read_again(each, settings.values, forgotten_after)]
+            found.extend(wrong or [_fine(each, state, was_created=each.name in created)])
     return found
 
 
@@ -120,19 +123,20 @@ def _unusable(spec: TopicSpec, error: int) -> Finding:
 # ---- one topic
 
 
-def _judged(
-    spec: TopicSpec, state: TopicState, configs: Configs, kafka: KafkaSpec, *, was_created: bool
-) -> list[Finding]:
-    """What is wrong with a topic that exists; if nothing is, that it is fine."""
-    found = [*_partitions(spec, state), *_copies(spec, state, configs.values, kafka), *_rights(spec, state)]
+def _judged(spec: TopicSpec, state: TopicState, configs: Configs, kafka: KafkaSpec) -> Iterator[Finding]:
+    """What is wrong with a topic that exists."""
+    yield from _partitions(spec, state)
+    yield from _copies(spec, state, configs.values, kafka)
+    yield from _rights(spec, state)
     if configs.error:
-        found.append(
-            Finding("warning", spec.name, "we may not see how it is set", "allow DescribeConfigs on it to check that")
-        )
+        yield Finding("warning", spec.name, "we may not see how it is set", "allow DescribeConfigs on it to check that")
     else:
-        found.extend(_settings(spec, configs.values))
+        yield from _settings(spec, configs.values)
+
+
+def _fine(spec: TopicSpec, state: TopicState, *, was_created: bool) -> Finding:
     parts = f"{state.partitions} partition{'s' if state.partitions > 1 else ''}"
-    return found or [Finding("ok", spec.name, f"{'created, with ' if was_created else ''}{parts}")]
+    return Finding("ok", spec.name, f"{'created, with ' if was_created else ''}{parts}")
 
 
 def _partitions(spec: TopicSpec, state: TopicState) -> Iterator[Finding]:
@@ -222,6 +226,21 @@ def _retention(spec: TopicSpec, configs: Mapping[str, str]) -> Iterator[Finding]
     if size != "-1":
         what = f"records are dropped beyond {size} bytes a partition, however new they are"
         yield Finding(severity, spec.name, what, _alter(spec, "retention.bytes", "-1"))
+
+
+def _read_again(spec: TopicSpec, configs: Mapping[str, str], forgotten_after: str) -> Iterator[Finding]:
+    """How far a stream was read is known to Kafka alone; it forgets that when no worker has run for so long."""
+    if not spec.is_raw or not forgotten_after or not configs:
+        return
+    kept, known = int(configs.get("retention.ms") or FOREVER), int(forgotten_after) * MINUTE_MS
+    if kept == FOREVER or kept > known:
+        how_long = "for ever" if kept == FOREVER else _duration(kept)
+        what = (
+            f"records are kept {how_long}, but how far they were read is forgotten when no worker has run for "
+            f"{_duration(known)}: then all of them count again"
+        )
+        fix = "set offsets.retention.minutes of the brokers higher, or keep records no longer than that"
+        yield Finding("warning", spec.name, what, fix)
 
 
 def _leaves_in_time(spec: TopicSpec, configs: Mapping[str, str]) -> Iterator[Finding]:
