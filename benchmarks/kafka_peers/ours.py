@@ -30,7 +30,9 @@ ROWS = {
     DETECT: ("Beforehand, from keyed events through detect", AWAITED),
     WHOLE_WAY: ("Beforehand, from raw rows through route, detect and decide", AWAITED),
 }
-QUIET_S, QUIET_SHARE = 2.0, 0.3
+# Seconds, and the share of one processor.
+QUIET = (2.0, 0.3)
+FEW_RECORDS = 50
 TIMEOUT_S = 400
 PACE_SECONDS = 30
 
@@ -84,7 +86,7 @@ def run_through(bench: Bench, prefix: str, events_topic: str, raw_topic: str) ->
     worker.start()
     try:
         began = first_marker(bench, worker, f"{prefix}log.detect")
-        wait_until_quiet([worker])
+        wait_until_done([worker], raw_topic, events_topic)
         peak = worker.peak_mb
     finally:
         worker.stop()
@@ -117,16 +119,23 @@ def first_marker(bench: Bench, worker: Worker, log: str) -> float:
     return time.time()
 
 
-def wait_until_quiet(workers: Sequence[Worker]) -> None:
-    """It is done when it does nothing any more. Whether it has read everything is looked up in its log afterwards."""
+def wait_until_done(workers: Sequence[Worker], *topics: str) -> None:
+    """Until they have taken all of these topics, as they say, and do nothing any more. Their log tells later when."""
     until = time.monotonic() + TIMEOUT_S
-    time.sleep(QUIET_S)
-    while not all(worker.is_quiet(QUIET_S, QUIET_SHARE) for worker in workers):
+    while not (all(is_taken(workers, topic) for topic in topics) and all(each.is_quiet(*QUIET) for each in workers)):
         for worker in workers:
             worker.must_live()
         if time.monotonic() > until:
             raise WorkerFailed(f"not done within {TIMEOUT_S} s", workers[0].folder)
-        time.sleep(0.2)
+        time.sleep(0.5)
+
+
+def is_taken(workers: Sequence[Worker], topic: str) -> bool:
+    """Marks of time come all the while, so a few records may always wait."""
+    lag: dict[str, float] = {}
+    for worker in workers:
+        lag |= worker.lag(topic)
+    return len(lag) == topics_read.PARTITIONS and sum(lag.values()) <= FEW_RECORDS
 
 
 async def finish(bench: Bench, worker: Worker, events_topic: str, log: str) -> float:
@@ -160,7 +169,7 @@ def latency(bench: Bench) -> dict[str, float]:
         rate = int(peak.per_second / 2)
         arguments = [bench.servers, raw, str(bench.customers), str(rate), str(seconds)]
         peers.done([*peers.python("feed"), *arguments])
-        wait_until_quiet([worker])
+        wait_until_done([worker], raw, f"{prefix}events", f"{prefix}candidates")
     finally:
         worker.stop()
     found = sorted(asyncio.run(topics_read.latencies_ms(bench.servers, raw, actions)))
@@ -191,7 +200,7 @@ def recovery(bench: Bench) -> dict[str, float]:
     worker.start()
     try:
         first_marker(bench, worker, f"{prefix}log.detect")
-        wait_until_quiet([worker])
+        wait_until_done([worker], f"{prefix}events")
         asyncio.run(finish(bench, worker, f"{prefix}events", f"{prefix}log.detect"))
     finally:
         worker.stop(kill=True)
@@ -242,9 +251,9 @@ def waiting_workers(bench: Bench, count: int) -> tuple[float, float]:
     try:
         for worker in workers:
             worker.wait_until_ready()
-        wait_until_quiet(workers)
+        wait_until_done(workers, topic)
         bench.write(topic, bench.folder / "events.tsv")
-        wait_until_quiet(workers)
+        wait_until_done(workers, topic)
     finally:
         for worker in workers:
             worker.stop()

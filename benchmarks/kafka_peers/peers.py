@@ -68,6 +68,14 @@ def peers() -> tuple[Peer, ...]:
         Peer("bytewax", "Bytewax, `stateful_flat_map`", "nothing", python("bytewax_flow")),
         Peer("aiokafka", "aiokafka, `getmany` loop", "nothing", python("aiokafka_loop")),
         Peer("confluent", "confluent-kafka, `consume` loop", "nothing", python("confluent_loop")),
+        Peer(
+            "confluent_tuned",
+            "confluent-kafka, fetching on after 10 ms",
+            "nothing",
+            python("confluent_loop"),
+            1.0,
+            ("tuned",),
+        ),
         Peer("kafka_streams", "Kafka Streams, one thread", "RocksDB and changelog each 30 s", java),
     )
 

@@ -23,6 +23,8 @@ RATIOS = {
     "quix": "ratio_to_quix",
     "bytewax": "ratio_to_bytewax",
     "confluent": "ratio_to_confluent",
+    "confluent_tuned": "ratio_to_confluent_tuned",
+    "aiokafka": "ratio_to_aiokafka",
     "kafka_streams": "ratio_to_kafka_streams",
 }
 TITLES = {**{peer.name: (peer.title, peer.durable) for peer in peers()}, **ours.ROWS}
@@ -87,7 +89,7 @@ def page(found: dict[str, Any]) -> str:
         f"Measured on {found['date']} on an {machine['cpu']} with {machine['cores']} cores, which the broker shares; "
         f"Kafka {machine['kafka']}, Java {machine['java']}, {machine['python']}. The middle run of {job['rounds']}."
     )
-    failed = "".join(f"- {TITLES[name][0]} did not run: {why}\n" for name, why in found["not_run"].items())
+    failed = "".join(f"- {TITLES.get(name, (name,))[0]} did not run: {why}\n" for name, why in found["not_run"].items())
     return "\n".join([table(found), where, "", sentence_on_noise(found["noise"]), "", *([failed] if failed else [])])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ import events
 LOOK_EVERY_S = 0.05
 READY_WITHIN_S = 120
 TICKS = os.sysconf("SC_CLK_TCK")
+LAG = re.compile(
+    r'^beforehand_consumer_lag_records{partition="(?P<partition>\d+)",topic="(?P<topic>[^"]+)"} (?P<value>\S+)$', re.M
+)
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,24 @@ class Worker:
             raise WorkerFailed("it has ended", self.folder)
 
     def _is_ready(self) -> bool:
+        return self._ask("readyz") is not None
+
+    def lag(self, topic: str) -> dict[str, float]:
+        """How many records of each partition of a topic that it has are still to be taken, as it says itself."""
+        told = self._ask("metrics") or ""
+        return {
+            each["partition"]: float(each["value"])
+            for each in map(re.Match.groupdict, LAG.finditer(told))
+            if each["topic"] == topic
+        }
+
+    def _ask(self, path: str) -> str | None:
+        """What it answers, None unless it is a yes."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return None
 
     def is_quiet(self, seconds: float, share: float) -> bool:
         """Has it used less than this share of one processor for so long?"""
