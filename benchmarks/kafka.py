@@ -83,10 +83,7 @@ class Bench:
 
     def load(self) -> None:
         """The events as route writes them, and the rows that they were made of."""
-        project = self.folder / "project"
-        events.write_project(project)
-        plan = events.plan_of(project)
-        made = events.routed(plan, rows.raw_rows(self.count, self.customers))
+        made = events.routed(self.folder / "project", rows.raw_rows(self.count, self.customers))
         count, self.event_bytes = events.write_lines(self.folder / "events.tsv", made)
         assert count == self.count, "some events were refused"
         events.write_lines(self.folder / "raw.tsv", rows.keyed(rows.raw_rows(self.count, self.customers)))

@@ -23,13 +23,16 @@ streams:
   usage:
     family: usage
     topic: %(topic)s
+%(map)ssinks: {log: {kind: file, path: actions.jsonl}}
+channels: {console: log}
+"""
+# Leaves out of an event what it says already, so that it is about as long as the rows that others are measured with.
+MAP = """\
     map:
-      event: {value: usage.metered}
+      event: {from: event}
       at: {from: at, unit: ms}
       entities: {customer: customer}
       attributes: {value: value, channel: channel}
-sinks: {log: {kind: file, path: actions.jsonl}}
-channels: {console: log}
 """
 PLAY = """\
 play: tell
@@ -59,10 +62,10 @@ why: "mean {{ mean }} of {{ readings }}"
 """
 
 
-def write_project(folder: Path, topic: str = "bench.raw.usage", more: str = "") -> None:
+def write_project(folder: Path, topic: str, more: str = "", mapped: str = "") -> None:
     """The configuration that does the job on this raw topic, with further lines for its project file."""
     files = {
-        "beforehand.yml": PROJECT % {"topic": topic} + more,
+        "beforehand.yml": PROJECT % {"topic": topic, "map": mapped} + more,
         "playbooks/tell.yml": PLAY,
         "detectors/stands-out.yml": DETECTOR,
     }
@@ -75,8 +78,10 @@ def plan_of(folder: Path) -> Plan:
     return compile_plan(load(folder, plugins(), sinks.options_of, sinks.kinds()), plugins())
 
 
-def routed(plan: Plan, raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of each event, as they stand on the topic that detect reads."""
+def routed(folder: Path, raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of each event, as they stand on the topic that detect reads. `folder` is for a project."""
+    write_project(folder, "unread", mapped=MAP)
+    plan = plan_of(folder)
     router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
     rows = (Row("usage", "usage/0", number, raw) for number, raw in enumerate(raws))
     while batch := list(islice(rows, CHUNK)):

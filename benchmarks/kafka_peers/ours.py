@@ -191,10 +191,8 @@ def events_at_full() -> int:
 def recovery(bench: Bench) -> dict[str, float]:
     """From the start of a process that has no local files to its being ready, with so many customers to restore."""
     prefix = "ours.recovery."
-    project = bench.folder / "recovery"
-    events.write_project(project)
     lines = bench.folder / "recovery.tsv"
-    events.write_lines(lines, events.routed(events.plan_of(project), rows.everybody_once(bench.count)))
+    events.write_lines(lines, events.routed(bench.folder / "project", rows.everybody_once(bench.count)))
     load_copy(bench, f"{prefix}events", lines)
     worker = worker_of(bench, prefix, f"{prefix}raw.usage")
     worker.start()

@@ -37,8 +37,16 @@ def everybody_once(customers: int) -> Iterator[bytes]:
 
 
 def raw_row(number: int, at: int, customer: str, chance: random.Random) -> bytes:
-    value = round(chance.gauss(50, 31), 2)
-    return orjson.dumps({"id": f"e{number:08d}", "at": at, "customer": customer, "value": value, "channel": "ios"})
+    return orjson.dumps(
+        {
+            "id": f"e{number:08d}",
+            "event": "usage.metered",
+            "at": at,
+            "customer": customer,
+            "value": round(chance.gauss(50, 31), 2),
+            "channel": "ios",
+        }
+    )
 
 
 def keyed(raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:

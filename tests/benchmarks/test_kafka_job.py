@@ -31,13 +31,8 @@ def modules() -> Iterator[dict[str, ModuleType]]:
 @pytest.fixture(scope="module")
 def values(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """What stands on the topic: our own router has made it of raw rows."""
-    folder = tmp_path_factory.mktemp("project")
-    events = modules["events"]
-    events.write_project(folder)
-    return [
-        value
-        for _, value in events.routed(events.plan_of(folder), modules["rows"].raw_rows(EVENTS, CUSTOMERS, EVERY_MS))
-    ]
+    raws = modules["rows"].raw_rows(EVENTS, CUSTOMERS, EVERY_MS)
+    return [value for _, value in modules["events"].routed(tmp_path_factory.mktemp("project"), raws)]
 
 
 def by_dict(job: ModuleType, values: list[bytes]) -> list[bytes]:
