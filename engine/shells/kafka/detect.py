@@ -6,6 +6,7 @@ One partition has the entities whose keys fall to it. Time comes in marks, which
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
@@ -40,7 +41,7 @@ STAGE = "detect"
 # Time is announced in steps of this much, which is the most that it adds to the way from an event to its decision.
 STEP_MS = 100
 PROGRESS, STALLS, FINGERPRINT, SOURCES = "progress", "stalls", "plan", "sources"
-ERASED, HELD = "erased", "held"
+ERASED, HELD, OPEN = "erased", "held", "open"
 CARRIED_AT_ONCE = 2_000
 
 
@@ -98,6 +99,7 @@ class DetectPartition:
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
         self._erased = {name: int(until) for name, until in self.replica.head.rows.get(ERASED, {}).items()}
+        self.open_signals = Counter(msgspec.msgpack.decode(facts.get(OPEN, b"\x80"), type=dict[str, int]))
         # Keys sort as the events are to be taken.
         self._held = list(self.replica.head.rows.get(HELD, {}).items())
         heapify(self._held)
@@ -164,6 +166,7 @@ class DetectPartition:
         replica.fact(PROGRESS, msgspec.msgpack.encode(self._progress.state()))
         replica.fact(STALLS, stalls_to_bytes(self._stalls))
         replica.fact(SOURCES, msgspec.msgpack.encode(self._sources, order="sorted"))
+        replica.fact(OPEN, msgspec.msgpack.encode(self.open_signals, order="sorted"))
         self._memory.save()
 
     async def _commit(self, position: int) -> None:
@@ -247,6 +250,7 @@ class DetectPartition:
         for signal in signals:
             at = now if signal.at >= now else min(now, signal.at + self._lateness[signal.detector])
             at = max(at, self._tick + 1)
+            self.open_signals[signal.detector] += 1 if signal.state == "firing" else -1
             number = self._number(offset)
             self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal))
         self._raised += signals

@@ -18,7 +18,7 @@ import msgspec
 from engine.core.state import Layout
 from engine.ports import NEVER
 from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, UnitRow
-from engine.shells.store import Store
+from engine.shells.store import FILE, Store
 
 # So much may wait in memory before the file gets some of it, so many rows at a time.
 WAITING_BYTES = 64 * 1024 * 1024
@@ -220,6 +220,10 @@ class Replica:
     def waiting_units(self) -> set[str]:
         stored = {unit for unit in self.store.waiting_units() if unit not in self._units}
         return stored | {unit for unit, (_, row) in self._units.items() if row and row[1]}
+
+    def size(self) -> int:
+        """Bytes of what is remembered, roughly: what is in the file, and what waits for it."""
+        return (self.folder / FILE).stat().st_size + self._waiting_bytes
 
     # ---- the file
 

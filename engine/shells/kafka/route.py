@@ -165,6 +165,8 @@ class RoutePartition:
         effects = Effects()
         effects.dead_letters = letters
         self._shared.told(STAGE, self.partition, effects)
+        if self._reached:
+            self._shared.arrived(self._reached)
 
     def _step(self, records: Sequence[RawRecord]) -> None:
         spec, router = self._routing.streams[self._topic], self._routing.router

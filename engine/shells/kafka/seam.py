@@ -123,27 +123,17 @@ class Untouched(faust.Schema[Any, Any]):
 
 
 class Seam:
-    """An app with one agent per stage. `stages` names the topics of each.
-
-    `assigned` is told of all partitions that are this process's now; `failed` of whatever went wrong, after which
-    nothing more of that partition is taken, and the process has to end.
-    """
+    """An app with one agent per stage. `stages` names the topics of each. `listen` comes before `start`."""
 
     def __init__(
         self,
         connection: Mapping[str, Any],
         group: str,
         stages: Mapping[str, Sequence[str]],
-        take: Take,
-        assigned: Callable[[set[Place]], Awaitable[None]],
-        failed: Callable[[BaseException], None],
         folder: Path,
         session_timeout_ms: int,
     ) -> None:
         drivers.TRANSPORTS.aliases["batch"] = f"{__name__}:BatchTransport"
-        self._take = take
-        self._assigned = assigned
-        self._failed = failed
         self._lanes: dict[Place, _Lane] = {}
         servers = connection["bootstrap_servers"]
         servers = [servers] if isinstance(servers, str) else list(servers)
@@ -172,6 +162,16 @@ class Seam:
         revoked_signal: Any = self.app.on_partitions_revoked
         revoked_signal.connect(self._on_revoked)
 
+    def listen(
+        self, take: Take, assigned: Callable[[set[Place]], Awaitable[None]], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Who takes the batches in, and who is told of all partitions that are this process's now.
+
+        `failed` is told of whatever went wrong, after which nothing more of that partition is taken, and the process
+        has to end.
+        """
+        self._take, self._assigned, self._failed = take, assigned, failed
+
     async def start(self) -> None:
         """Join the group. Raises what aiokafka raises."""
         self.app.finalize()
@@ -186,7 +186,7 @@ class Seam:
     async def finish(self, within_s: float) -> None:
         """Take nothing more, and wait for what is being taken."""
         for lane in self._lanes.values():
-            lane.empty()
+            lane.end()
         waiting = [lane.idle() for lane in self._lanes.values()]
         if waiting:
             await asyncio.wait([asyncio.ensure_future(each) for each in waiting], timeout=within_s)
@@ -283,6 +283,11 @@ class _Lane:
             except Exception as fault:
                 self._is_over = True
                 self._failed(fault)
+
+    def end(self) -> None:
+        """Take nothing more."""
+        self._is_over = True
+        self.empty()
 
     def empty(self) -> None:
         """Drop what waits."""

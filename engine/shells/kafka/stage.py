@@ -32,7 +32,7 @@ class Shared(msgspec.Struct, kw_only=True):
     """What the stages of one process share. `plan` is of the configuration that the files on its disk say.
 
     `writer` names this process among all that ever were. `event_clock`: time follows the events alone, for history.
-    `told` gets the effects of each batch once they count.
+    `told` gets the effects of each batch once they count, `arrived` the time of its latest event.
     """
 
     link: Link
@@ -44,6 +44,7 @@ class Shared(msgspec.Struct, kw_only=True):
     plan: Plan
     event_clock: bool = False
     told: Callable[[str, int, Effects], None] = lambda stage, partition, effects: None
+    arrived: Callable[[int], None] = lambda at_ms: None
     restoring: Callable[[str, int, int, int], None] = lambda stage, partition, done, of: None
 
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import threading
 import time
-import uuid
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from aiokafka.errors import KafkaError
 
 from engine.core.effects import Effects
-from engine.core.plan import Plan
 from engine.errors import OperatorError, SpecError
 from engine.model import Action
 from engine.shells.dispatch import Report
@@ -29,12 +25,13 @@ from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.dispatch import DispatchPartition, Sending
 from engine.shells.kafka.doctor import examine
 from engine.shells.kafka.link import Link, acknowledged
-from engine.shells.kafka.log import Fenced
-from engine.shells.kafka.route import RoutePartition, Routing
+from engine.shells.kafka.owned import Owned
+from engine.shells.kafka.route import Routing
 from engine.shells.kafka.seam import Place, Seam
 from engine.shells.kafka.settings import connection
-from engine.shells.kafka.stage import RawRecord, Shared, StagePartition, text_of
+from engine.shells.kafka.stage import Shared, StagePartition, text_of
 from engine.shells.kafka.topics import topics_of
+from engine.shells.kafka.watch import GAVE_UP, Movement, Watchdog
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics, WorkerMetrics
 from engine.shells.serving import Server, application
@@ -44,8 +41,6 @@ from engine.spec.types import Configuration
 BEAT_S = 1.0
 RELOAD_CHECK_S = 10.0
 HOUSE_EVERY_S = 60.0
-# What a supervisor sees when the worker gave up; it is to start it again.
-GAVE_UP = 70
 
 log = logger("worker")
 
@@ -78,21 +73,18 @@ class Worker:
         self.metrics = Metrics()
         self._own = WorkerMetrics(self.metrics)
         self._connection = connection(self._kafka, configuration.folder)
-        self._stages: dict[Place, StagePartition] = {}
-        self._opening: dict[Place, asyncio.Task[None]] = {}
-        self._moved: dict[Place, tuple[int, float]] = {}
         self._ends: dict[Place, int] = {}
         self._taken: dict[Place, int] = {}
+        self._stuck_s = self._kafka.stuck_after_ms / 1000
+        self._movement = Movement(self._stuck_s)
         self._stopping = asyncio.Event()
         self._reload_asked = False
         self._fault: BaseException | None = None
-        self._is_assigned = False
         self._alive_at = time.monotonic()
         self._reload_due = self._house_due = 0.0
-        topics = topics_of(configuration.project)
         self.shared = Shared(
             link=Link(self._connection),
-            topics=topics,
+            topics=topics_of(configuration.project),
             partitions=self._kafka.partitions,
             state=options.state,
             config=options.config,
@@ -100,57 +92,48 @@ class Worker:
             plan=plan_of(configuration),
             event_clock=options.event_clock,
             told=self._told,
+            arrived=self._arrived,
             restoring=self._own.restoring,
         )
-        self._stage_of = dict.fromkeys(topics.raw.values(), route.STAGE) | {
-            topics.events: detect.STAGE,
-            topics.candidates: decide.STAGE,
-            topics.actions: dispatch.STAGE,
-        }
-        self._sending = Sending(
+        sending = Sending(
             sinks=lambda plan: build_sinks(plan.configuration, options.state, "stdout" if options.dry_run else ""),
             clock=wall_ms,
             report=self._report,
             lease_ms=self._kafka.session_timeout_ms,
         )
+        self._routing = Routing(self.shared)
+        self._owned = Owned(self.shared, self._routing, sending, self._own, self._offer_configuration, self._give_up)
 
     async def run(self) -> None:
-        """Work until told to stop. Raises OperatorError where it cannot start, and what it gave up for."""
+        """Work until told to stop. Raises OperatorError where it cannot start."""
         await self._examine()
         await self.shared.link.start()
-        self._routing = Routing(self.shared)
         await self._routing.open()
         server = await self._serve()
         self._listen_to_signals()
-        _Watchdog(lambda: time.monotonic() - self._alive_at, self._kafka.stuck_after_ms / 1000).start()
+        Watchdog(lambda: time.monotonic() - self._alive_at, self._stuck_s).start()
         self._seam = self._new_seam()
         await self._seam.start()
         self._note_reload()
-        try:
-            while not self._stopping.is_set() and self._fault is None:
-                await self._beat()
-        finally:
-            await self._end()
-            if server:
-                await server.stop()
+        while not self._stopping.is_set() and self._fault is None:
+            await self._beat()
+        if self._fault is not None:
+            os._exit(GAVE_UP)  # whatever is under way is taken again by whoever comes next
+        await self._drain()
+        if server:
+            await server.stop()
 
     def _new_seam(self) -> Seam:
         topics = self.shared.topics
-        return Seam(
-            self._connection,
-            self._kafka.group,
-            {
-                route.STAGE: list(topics.raw.values()),
-                detect.STAGE: [topics.events],
-                decide.STAGE: [topics.candidates],
-                dispatch.STAGE: [topics.actions],
-            },
-            self._take,
-            self._assign,
-            self._give_up,
-            self.options.state,
-            self._kafka.session_timeout_ms,
-        )
+        stages = {
+            route.STAGE: list(topics.raw.values()),
+            detect.STAGE: [topics.events],
+            decide.STAGE: [topics.candidates],
+            dispatch.STAGE: [topics.actions],
+        }
+        seam = Seam(self._connection, self._kafka.group, stages, self.options.state, self._kafka.session_timeout_ms)
+        seam.listen(self._owned.take, self._owned.assign, self._give_up)
+        return seam
 
     async def _examine(self) -> None:
         found = await examine(self._configuration.project, self._connection, create=self._kafka.create_topics)
@@ -176,97 +159,51 @@ class Worker:
     def _ask_reload(self) -> None:
         self._reload_asked = True
 
-    # ---- health
+    def _give_up(self, fault: BaseException) -> None:
+        if self._fault is None:
+            self._fault = fault
+            log.error("giving up", why=f"{type(fault).__name__}: {fault}")
+
+    async def _drain(self) -> None:
+        """Take nothing more, let what is in flight come to an end, and leave the group."""
+        within_s, began = self._kafka.drain_within_ms / 1000, time.monotonic()
+        await self._seam.finish(within_s / 3)
+        await self._owned.drain(int(max(0.5, within_s * 0.8 - (time.monotonic() - began)) * 1000))
+        for place in self._owned.places():
+            await self._owned.let_go(place, is_ours=True)
+        await self._routing.close()
+        await self._seam.stop()
+        await self.shared.link.stop()
+
+    # ---- what is told
 
     def _wrong(self) -> str:
         """Why this process is not live; "" if it is."""
         if self._fault is not None:
             return f"giving up: {self._fault}"
-        stuck_s = self._kafka.stuck_after_ms / 1000
         still_s = time.monotonic() - self._alive_at
-        if still_s > stuck_s:
-            return f"no sign of life for {still_s:.0f} s"
-        for place, (_, since) in self._moved.items():
-            if (still_s := time.monotonic() - since) > stuck_s:
-                return f"{place[0]}/{place[1]} has not moved for {still_s:.0f} s while there is something to read"
-        return ""
+        return f"no sign of life for {still_s:.0f} s" if still_s > self._stuck_s else self._movement.wrong()
 
     def _not_ready(self) -> str:
         if self._stopping.is_set():
             return "stopping"
-        if not self._is_assigned:
+        if not self._owned.is_assigned:
             return "waiting for partitions"
-        opening = [place for place, task in self._opening.items() if not task.done()]
-        return f"restoring {len(opening)} partitions" if opening else ""
-
-    # ---- partitions
-
-    async def _assign(self, places: set[Place]) -> None:
-        """These are ours now, and no others."""
-        self._own.rebalanced()
-        for place in self._stages.keys() - places:
-            await self._let_go(place, is_ours=False)
-        for place in sorted(places - self._stages.keys()):
-            stage = self._stages[place] = self._new_stage(*place)
-            self._own.assigned(self._stage_of[place[0]], place[1])
-            self._opening[place] = asyncio.create_task(self._open(place, stage))
-        self._is_assigned = True
-        log.info("partitions", count=len(places))
-
-    def _new_stage(self, topic: str, partition: int) -> StagePartition:
-        # A name for each taking over, so that nothing written under an earlier one can be mistaken for it.
-        shared = msgspec.structs.replace(self.shared, writer=uuid.uuid4().hex[:16])
-        stage = self._stage_of[topic]
-        if stage == detect.STAGE:
-            return DetectPartition(shared, partition)
-        if stage == decide.STAGE:
-            return DecidePartition(shared, partition)
-        if stage == dispatch.STAGE:
-            return DispatchPartition(shared, partition, self._sending)
-        return RoutePartition(shared, self._routing, topic, partition)
-
-    async def _open(self, place: Place, stage: StagePartition) -> None:
-        began, name = time.monotonic(), self._stage_of[place[0]]
-        try:
-            await stage.open()
-        except Exception as fault:
-            self._give_up(fault)
-            raise
-        restored = getattr(stage, "restored", 0)
-        self._own.restored(name, place[1], restored, time.monotonic() - began)
-        await self._offer_configuration(stage)
-
-    async def _let_go(self, place: Place, *, is_ours: bool) -> None:
-        opening = self._opening.pop(place, None)
-        if opening is not None and not opening.done():
-            opening.cancel()
-            await asyncio.wait({opening})
-        self._moved.pop(place, None)
-        self._ends.pop(place, None)
-        await self._stages.pop(place).close(is_ours=is_ours)
-        self._own.forget_lag(*place)
-        self._own.revoked(self._stage_of[place[0]], place[1])
-
-    # ---- batches
-
-    async def _take(self, topic: str, partition: int, records: Sequence[RawRecord]) -> None:
-        place = (topic, partition)
-        stage, opening = self._stages[place], self._opening[place]
-        await asyncio.shield(opening)
-        began = time.monotonic()
-        await stage.take(records)
-        took_s, name = time.monotonic() - began, self._stage_of[topic]
-        self._own.batch(name, partition, len(records), took_s, wall_ms())
-        if isinstance(stage, DetectPartition):
-            self._own.watermark(partition, stage.now)
-        if name == route.STAGE:
-            self.metrics.consumed.labels(self._routing.streams[topic].name).inc(len(records))
+        restoring = self._owned.restoring()
+        return f"restoring {restoring} partitions" if restoring else ""
 
     def _told(self, stage: str, partition: int, effects: Effects) -> None:
         counts = self._routing.router.drain_counts() if stage == route.STAGE else {}
+        for (what, stream), count in counts.items():
+            if what in {"accepted", "dead_letter"}:
+                self.metrics.consumed.labels(stream).inc(count)
         self.metrics.note(effects, counts, 0 if self.options.event_clock else wall_ms())
         if stage == detect.STAGE:
             self._own.detected(partition, effects)
+
+    def _arrived(self, at_ms: int) -> None:
+        if not self.options.event_clock:
+            self.metrics.arrived(at_ms, wall_ms())
 
     def _report(self, report: Report, action: Action | None) -> None:
         self.metrics.actions.labels(report.channel or report.sink, str(report.what)).inc()
@@ -280,13 +217,6 @@ class Worker:
         elif action is not None:
             self.metrics.sent(action, wall_ms())
 
-    def _give_up(self, fault: BaseException) -> None:
-        if self._fault is None:
-            self._fault = fault
-            log.error("giving up", why=f"{type(fault).__name__}: {fault}")
-        if isinstance(fault, Fenced):
-            self._own.fenced(detect.STAGE)
-
     # ---- now and then
 
     async def _beat(self) -> None:
@@ -294,12 +224,15 @@ class Worker:
         try:
             await asyncio.wait_for(self._stopping.wait(), BEAT_S)
         except TimeoutError:
-            pass
-        else:
-            return
-        await self._look_at_lag()
-        for place, stage in list(self._stages.items()):
-            await self._tend(place, stage)
+            await self._look_around()
+
+    async def _look_around(self) -> None:
+        try:
+            await self._look_at_lag()
+            await self._owned.tend(self._ends, self._taken)
+        except (KafkaError, TimeoutError) as fault:
+            # A broker that does not answer says nothing of us; if it stays away, writing will fail for good.
+            log.warning("Kafka does not answer", why=type(fault).__name__)
         if self._routing.fault is not None:
             self._give_up(self._routing.fault)
         now = time.monotonic()
@@ -310,53 +243,29 @@ class Worker:
             self._house_due = now + HOUSE_EVERY_S
             await self._keep_house()
 
-    async def _tend(self, place: Place, stage: StagePartition) -> None:
-        if isinstance(stage, RoutePartition):
-            opening = self._opening[place]
-            if opening.done() and place in self._ends:
-                await stage.beat(is_caught_up=self._ends[place] <= self._taken.get(place, -1))
-        if isinstance(stage, DispatchPartition) and stage.fault is not None:
-            self._give_up(stage.fault)
-
     async def _look_at_lag(self) -> None:
-        """How far behind each partition is, and whether it moves. A broker that does not answer says nothing of us."""
-        try:
-            self._ends = await asyncio.wait_for(self.shared.link.ends(list(self._stages)), 5)
-        except (KafkaError, TimeoutError):
-            return
-        self._taken = await self._positions()
-        now = time.monotonic()
+        """How far behind each partition is, and whether it moves."""
+        places = self._owned.places()
+        self._ends = await asyncio.wait_for(self.shared.link.ends(places), 5)
+        taken = self._owned.positions() | {place: at for place, at in self._seam.taken().items() if at >= 0}
+        unread = [place for place in places if place not in taken]
+        self._taken = await asyncio.wait_for(self.shared.link.committed(self._kafka.group, unread), 5) | taken
+        ours = set(self._owned.places())
         for place, end in self._ends.items():
-            at = self._taken.get(place, 0)
-            self._own.lag(*place, max(0, end - at))
-            known = self._moved.get(place)
-            if known is None or known[0] != at or at >= end:
-                self._moved[place] = (at, now)
-        wrong = self._wrong()
+            if place in ours:
+                self._own.lag(*place, max(0, end - self._taken.get(place, 0)))
+            else:
+                self._movement.forget(place)
+        self._movement.look({place: end for place, end in self._ends.items() if place in ours}, self._taken)
+        wrong = self._movement.wrong()
         if wrong:
             self._give_up(TimeoutError(wrong))
 
-    async def _positions(self) -> dict[Place, int]:
-        """The offset after what was taken, by place; where this process has read nothing yet, what was committed."""
-        taken = {place: at for place, at in self._seam.taken().items() if at >= 0}
-        unread = [place for place in self._stages if place not in taken]
-        for place in unread:
-            position = getattr(self._stages[place], "position", None)
-            if position is not None and self._opening[place].done():
-                taken[place] = position
-        rest = [place for place in unread if place not in taken]
-        return {**await self.shared.link.committed(self._kafka.group, rest), **taken}
-
     async def _keep_house(self) -> None:
-        counts: dict[str, int] = {}
-        for place, stage in list(self._stages.items()):
-            if not self._opening[place].done() or not isinstance(stage, DetectPartition | DispatchPartition):
-                continue
-            await self._seam.between_batches(place, stage.keep_house)
-            if isinstance(stage, DetectPartition):
-                for kind, count in stage.entity_counts().items():
-                    counts[kind] = counts.get(kind, 0) + count
-        for kind, count in counts.items():
+        for place, stage in self._owned.ready():
+            if isinstance(stage, DetectPartition | DispatchPartition):
+                await self._seam.between_batches(place, stage.keep_house)
+        for kind, count in self._owned.measure().items():
             self.metrics.entities.labels(kind).set(count)
 
     # ---- a changed configuration
@@ -388,15 +297,16 @@ class Worker:
 
     async def _offer_configuration(self, stage: StagePartition) -> None:
         """What was in force when a partition was last worked on may not be what is on this disk."""
-        plan: Plan | None = getattr(stage, "plan", None)
-        if plan is None or plan.configuration.version == self._configuration.version:
-            return
         topics = self.shared.topics
+        if not isinstance(stage, DetectPartition | DecidePartition | DispatchPartition):
+            return
+        if stage.plan.configuration.version == self._configuration.version:
+            return
         if isinstance(stage, DetectPartition):
             await self._publish(topics.events, stage.partition)
         elif isinstance(stage, DecidePartition):
             await self._publish(topics.candidates, stage.partition)
-        elif isinstance(stage, DispatchPartition):
+        else:
             await self._publish(topics.actions, stage.partition)
 
     async def _publish(self, topic: str, partition: int) -> None:
@@ -408,40 +318,6 @@ class Worker:
         self.metrics.reload_at.set(wall_ms() / 1000)
         version, count = self._configuration.version, len(self._configuration.detectors)
         log.info("configuration in force", version=version, detectors=count)
-
-    # ---- the end
-
-    async def _end(self) -> None:
-        """Take nothing more, let what is in flight come to an end, and leave. After a fault, just leave."""
-        if self._fault is not None:
-            os._exit(GAVE_UP)
-        within_s = self._kafka.drain_within_ms / 1000
-        began = time.monotonic()
-        await self._seam.finish(within_s / 3)
-        sending = [s for s in self._stages.values() if isinstance(s, DispatchPartition)]
-        left_ms = int(max(0.5, within_s * 0.8 - (time.monotonic() - began)) * 1000)
-        await asyncio.gather(*(stage.drain(left_ms) for stage in sending))
-        for place in list(self._stages):
-            await self._let_go(place, is_ours=True)
-        await self._routing.close()
-        await self._seam.stop()
-        await self.shared.link.stop()
-
-
-class _Watchdog(threading.Thread):
-    """Ends the process when its event loop has not come round for too long, as nothing inside the loop could."""
-
-    def __init__(self, silent_s: Callable[[], float], most_s: float) -> None:
-        super().__init__(daemon=True, name="watchdog")
-        self._silent_s = silent_s
-        self._most_s = most_s
-
-    def run(self) -> None:
-        while True:
-            time.sleep(min(1.0, self._most_s / 5))
-            if self._silent_s() > self._most_s:
-                os.write(2, b"beforehand: the worker has come to a stop; ending it\n")
-                os._exit(GAVE_UP)
 
 
 def run(configuration: Configuration, options: WorkerOptions) -> None:
