@@ -28,6 +28,7 @@ import orjson
 
 import sinks
 from engine.core.chain import Chain
+from engine.core.express import Express
 from engine.core.plan import Plan, compile_plan
 from engine.core.progress import FILES
 from engine.core.route import Router, Row, Watched
@@ -178,10 +179,11 @@ def plain_loop(raws: Sequence[bytes]) -> Done:
 def in_process(raws: Sequence[bytes], plan: Plan) -> Done:
     """Route, detect and decide, in batches whose effects are taken away, with nothing stored."""
     chain, router = Chain(plan), Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    express = Express(router, chain)
     actions = 0
     rows = (Row("usage", "events.jsonl", number, raw, clock=FILES) for number, raw in enumerate(raws))
     while batch := list(islice(rows, BATCH)):
-        chain.take_all(router.route_all(batch, []))
+        express.take(batch, [])
         actions += len(chain.drain().actions)
         chain.entities.saved()
     chain.take_all(router.end())

@@ -90,7 +90,6 @@ def slot_of(entity: Entity, at: int, tracker: Tracker) -> list[object]:
     slot = entity.slots[at]
     if slot is None:
         slot = entity.slots[at] = tracker.empty(entity)
-        entity.event_ids[at] = []
     return slot
 
 

@@ -15,8 +15,9 @@ from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.plan import Judge, KindPlan, Ops, Plan
-from engine.core.state import EVENT_IDS_KEPT, EVENT_IDS_MOST, Entity, Stalls, next_generation
-from engine.model import Event, Json, Routed, StreamResumed, StreamStalled
+from engine.core.seen import add_evidence, body_seen, end_run, next_generation
+from engine.core.state import Entity, Stalls
+from engine.model import HOUR_MS, Event, Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
 from engine.spec.zones import is_zone
 
@@ -34,11 +35,12 @@ class Detect:
         self._touched = entities.touched
         self._watched = {kind: (plan.kinds[kind], entities.of_kind(kind)) for kind in plan.kinds}
         self._profile = {stream.name: stream.describes for stream in project.streams if stream.describes}
-        self._generation = max(1, project.bounds.seen_ids // 2)
+        self.generation = max(1, project.bounds.seen_ids // 2)
         self._dedup_for_ms = project.dedup_for_ms
         self._keys_most = project.bounds.keys_per_entity_kind
         self._ttl_ms = project.retention.entities_ms
         self._zone = project.time_zone
+        self._hours: dict[int, int] = {}
 
     # ---- events
 
@@ -59,14 +61,16 @@ class Detect:
         if not entity.touched:
             entity.touched = True
             self._touched.append(entity)
+        if entity.run.fed:
+            end_run(entity)
         if seen := event.seen or self._digest_of(event):
-            ids = entity.ids
-            if seen in ids or (entity.ids_before and seen in entity.ids_before):
+            if body_seen(entity, event.id, event.stream, seen) is not None:
                 self._repeated(entity, routed, seen)
                 return
-            ids[seen] = event.body
-            if len(ids) >= self._generation or at - entity.ids_since > self._dedup_for_ms:
-                self._next_generation(entity, routed)
+            ids = entity.ids
+            ids[seen], entity.digested = event.body, True
+            if len(ids) >= self.generation or at - entity.ids_since > self._dedup_for_ms:
+                self.next_generation(entity, at, event.stream)
         if at > entity.wake:
             self._run_timers(kind, entity, at - 1)
         if at > entity.seen_at:
@@ -81,19 +85,16 @@ class Detect:
             slot = entity.slots[tracker_at] or slot_of(entity, tracker_at, kind.trackers[tracker_at])
             taken = add(slot, event, entity)
             if taken:
-                event_ids = entity.event_ids[tracker_at]
-                event_ids.append(event.id)
-                if len(event_ids) > EVENT_IDS_MOST:
-                    del event_ids[:-EVENT_IDS_KEPT]
+                add_evidence(entity, tracker_at, event.id)
             elif taken is False:
                 refused = True
         found = ops.glance(entity, entity.seen_at)
         if found or ops.timed or entity.episodes is not None:
-            self._look(ops, found, entity, kind, is_late=at < entity.seen_at)
+            self.look(ops, found, entity, kind, is_late=at < entity.seen_at)
         if refused:
             self._too_late(routed)
 
-    def _look(self, ops: Ops, found: tuple[Judge, ...], entity: Entity, kind: KindPlan, *, is_late: bool) -> None:
+    def look(self, ops: Ops, found: tuple[Judge, ...], entity: Entity, kind: KindPlan, *, is_late: bool) -> None:
         """Those whose condition holds, detectors with timers, and those that are pending, firing or cooling down."""
         now, episodes = entity.seen_at, self._episodes
         for judge in found:
@@ -122,9 +123,7 @@ class Detect:
             if routed.primary:
                 self._refuse(routed, "key_limit", f"there are {self._keys_most} of this kind already")
             return None
-        entity = Entity(routed.entity, routed.key, len(kind.trackers), self.stalls)
-        entity.first_seen = entity.seen_at = entity.ids_since = routed.event.at
-        entity.zone = self._zone
+        entity = self._fresh(kind, routed.key, routed.event.at)
         if self._profile.get(routed.event.stream) == routed.entity:
             self._learn_zone(entity, routed.event.attributes)
         if old is None:
@@ -134,6 +133,32 @@ class Detect:
         if kind.armed:
             self._arm(kind, entity)
         return entity
+
+    def _fresh(self, kind: KindPlan, key: str, at: int) -> Entity:
+        entity = Entity(kind.kind, key, len(kind.trackers), self.stalls)
+        entity.first_seen = entity.seen_at = entity.ids_since = at
+        entity.zone = self._zone
+        return entity
+
+    # ---- what the express way asks
+
+    def known_or_new(self, kind: KindPlan, key: str, at: int) -> Entity | None:
+        """An entity that is not in memory, from the store or anew; None where there may be no more of the kind."""
+        entity = self.entities.get(kind.kind, key)
+        if entity is None and self.entities.count(kind.kind) < self._keys_most:
+            entity = self._fresh(kind, key, at)
+            self.entities.add(entity)
+            if kind.armed:
+                self._arm(kind, entity)
+        return entity
+
+    def has_nothing_due(self, entity: Entity, at: int) -> bool:
+        """Can an event of that time be taken with no timer run and nothing forgotten before?"""
+        until = min(entity.wake, entity.ids_since + self._dedup_for_ms, entity.seen_at + self._ttl_ms)
+        # Many entities look at the same whole hour, as one object, which is in the cache when theirs would not be.
+        hour = until // HOUR_MS
+        entity.look = self._hours.get(hour) or self._hours.setdefault(hour, hour * HOUR_MS)
+        return at <= until
 
     def _seen_earlier(self, kind: KindPlan, entity: Entity, at: int) -> None:
         entity.first_seen = at
@@ -164,15 +189,14 @@ class Detect:
             return
         event = routed.event
         self.effects.counts["duplicate", event.stream] += 1
-        body = entity.ids[seen] if seen in entity.ids else (entity.ids_before or {})[seen]
-        if body != event.body:
+        if body_seen(entity, event.id, event.stream, seen) != event.body:
             self._refuse(routed, "id_conflict", "an event with this id and another content came before")
 
-    def _next_generation(self, entity: Entity, routed: Routed) -> None:
+    def next_generation(self, entity: Entity, at: int, stream: str) -> None:
         """Ids are kept in two generations, so an id is remembered for at least `dedup_for` or half of `seen_ids`."""
-        if routed.event.at - entity.ids_since <= self._dedup_for_ms:
-            self.effects.counts["seen_ids_evicted", routed.event.stream] += len(entity.ids_before or ())
-        next_generation(entity, routed.event.at)
+        if at - entity.ids_since <= self._dedup_for_ms:
+            self.effects.counts["seen_ids_evicted", stream] += len(entity.ids_before or ())
+        next_generation(entity, at)
 
     def _get_to_know(self, entity: Entity, routed: Routed) -> None:
         self._relate(entity, routed)
@@ -229,6 +253,7 @@ class Detect:
         wake = min((_wakes(kind, index, due) for index, due in (entity.dues or {}).items()), default=NEVER)
         if wake != entity.wake:
             entity.wake = wake
+            entity.look = min(entity.look, wake)
             self.entities.set_alarm(entity)
 
     def on_stall(self, record: StreamStalled | StreamResumed) -> None:

@@ -48,7 +48,10 @@ class Entities:
 
     def of_kind(self, kind: str) -> dict[str, Entity]:
         """Those of a kind that are in memory, by key; always the same dict."""
-        return self.by_kind.setdefault(kind, {})
+        known = self.by_kind.get(kind)
+        if known is None:
+            known = self.by_kind[kind] = {}
+        return known
 
     def add(self, entity: Entity) -> None:
         self.of_kind(entity.kind)[entity.key] = entity

@@ -23,8 +23,8 @@ def entity_reader(
     Each kind is read from its own fields, or with `mapped` (kind -> named getters) from where a stream's map says.
     """
     if mapped is None:
-        plain = [(kind.kind, kind.fields[0]) for kind in kinds if _is_plain(kind)]
-        others = [(kind.kind, _id_reader(kind, aliases, _own(kind))) for kind in kinds if not _is_plain(kind)]
+        plain = [(kind.kind, kind.fields[0]) for kind in kinds if plain_field(kind)]
+        others = [(kind.kind, _id_reader(kind, aliases, _own(kind))) for kind in kinds if not plain_field(kind)]
         return _compiled(plain, others) if others or len(plain) != 1 else _only(*plain[0])
     others = [(kind.kind, _id_reader(kind, aliases, mapped[kind.kind])) for kind in kinds if kind.kind in mapped]
     return _compiled([], others)
@@ -65,9 +65,10 @@ def _compiled(plain: Sequence[tuple[str, str]], others: Sequence[tuple[str, IdRe
     return read
 
 
-def _is_plain(kind: EntitySpec) -> bool:
+def plain_field(kind: EntitySpec) -> str:
+    """The one field that holds the id of a kind just as it is; "" where it takes more to tell."""
     one_field = len(kind.fields) == 1 and "." not in kind.fields[0]
-    return one_field and kind.normalise == "none" and not kind.also_known_as
+    return kind.fields[0] if one_field and kind.normalise == "none" and not kind.also_known_as else ""
 
 
 def _own(kind: EntitySpec) -> list[tuple[str, Getter]]:

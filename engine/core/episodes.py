@@ -12,7 +12,8 @@ from typing import Literal
 from engine.core.digest import digest
 from engine.core.effects import Effects
 from engine.core.plan import Judge, Plan
-from engine.core.state import EVENT_IDS_KEPT, Entity, Episode
+from engine.core.seen import EVENT_IDS_KEPT, list_evidence
+from engine.core.state import Entity, Episode
 from engine.core.units import unit_of
 from engine.model import Reading, Severity, Signal
 from engine.ports import NEVER
@@ -167,5 +168,6 @@ def _story(judge: Judge, entity: Entity, now: int) -> tuple[Reading, ...]:
 
 
 def _event_ids(judge: Judge, entity: Entity) -> tuple[str, ...]:
+    list_evidence(entity)
     ids = [event_id for at in judge.at for event_id in entity.event_ids[at][-EVENT_IDS_KEPT:]]
     return tuple(dict.fromkeys(ids))[-EVENT_IDS_KEPT:]

@@ -51,6 +51,11 @@ class Ops(msgspec.Struct, frozen=True):
     timed: tuple[Judge, ...] = ()
     glance: Glance[Judge] = compile_glance((), ())
 
+    @property
+    def asked(self) -> list[Asked[Judge]]:
+        """The conditions of the plain detectors, as a glance asks them."""
+        return [Asked(judge.when.quick, judge) for judge in self.plain]
+
 
 class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything watched about one kind of entity. `armed` are the detectors that need a timer from first sight on."""
@@ -218,8 +223,8 @@ class _KindCompiler:
         concerned = [judge for judge in judges if not set(judge.at).isdisjoint(fed)]
         plain = tuple(judge for judge in concerned if not judge.when.timed)
         timed = tuple(judge for judge in concerned if judge.when.timed)
-        asked = [Asked(judge.when.quick, judge) for judge in plain]
-        return Ops(adds, plain, timed, compile_glance(asked, self._trackers))
+        ops = Ops(adds, plain, timed)
+        return msgspec.structs.replace(ops, glance=compile_glance(ops.asked, self._trackers))
 
 
 def _periods_needed(spec: DetectorSpec, measure: str) -> int:

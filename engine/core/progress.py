@@ -46,7 +46,7 @@ class Progress:
         self._wall = 0
         self._due = False
         # Nothing can become due before an event time reaches this, so most events need only one comparison.
-        self._next_look = 0
+        self.next_look = 0
 
     def reach(self, clock: str, at: int) -> bool:
         """An event was accepted. True: ask `before` for what may have to be told before the event."""
@@ -54,7 +54,7 @@ class Progress:
             self._reached[clock] = at
         if self._idle:
             self._idle.discard(clock)
-        return at >= self._next_look
+        return at >= self.next_look
 
     def reached(self, clock: str) -> int:
         return self._reached.get(clock, 0)
@@ -75,15 +75,19 @@ class Progress:
         self._reached[clock] = at
         return [*passed, *self._look()]
 
+    def look_again(self) -> None:
+        """`before` was asked for an event that comes once more."""
+        self.next_look = 0
+
     def flowed(self, stream: str, at: int) -> None:
         """An event of a stream that can stall has come."""
         if stream not in self._last:
-            self._next_look = 0  # it may be far behind already
+            self.next_look = 0  # it may be far behind already
         self._last[stream] = max(at, self._last.get(stream, 0))
         if stream in self._stalled and self._floor() - at <= self._stalled_after[stream]:
             del self._stalled[stream]
             self._resumed.append(StreamResumed(stream, at))
-            self._next_look = 0
+            self.next_look = 0
 
     def expect(self, clock: str) -> None:
         """Hold time back for a source that has not produced yet, until it does or is idle."""
@@ -93,17 +97,17 @@ class Progress:
         """A source is quiet while others flow: time no longer waits for it until it produces again."""
         if clock in self._reached:
             self._idle.add(clock)
-            self._next_look = 0
+            self.next_look = 0
 
     def quiet(self, now_ms: int) -> None:
         """All is quiet: time follows the wall clock."""
         self._idle.update(self._reached)
         self._wall = max(self._wall, now_ms)
-        self._next_look = 0
+        self.next_look = 0
 
     def ticks(self) -> list[Tick | Notice]:
         """What has become due since the last call: changes of streams first, then at most one tick."""
-        if not self._due and not self._resumed and self._next_look:
+        if not self._due and not self._resumed and self.next_look:
             return []
         due: list[Tick | Notice] = [*self._look()]
         floor = self._floor()
@@ -130,7 +134,7 @@ class Progress:
         self._tick, self._wall = state.tick, state.wall
         self._reached, self._idle = dict(state.reached), set(state.idle)
         self._last, self._stalled = dict(state.last), dict(state.stalled)
-        self._resumed, self._due, self._next_look = [], False, 0
+        self._resumed, self._due, self.next_look = [], False, 0
 
     def _floor(self) -> int:
         """The time that every source has reached which is not idle; with none of those, the wall clock's."""
@@ -155,10 +159,10 @@ class Progress:
                 next_stall = min(next_stall, self._last[stream] + after + 1)
         self._due = floor // self._step_ms > self._tick // self._step_ms
         next_second = NEVER if self._due else (self._tick // self._step_ms + 1) * self._step_ms
-        self._next_look = min(next_second, next_stall)
+        self.next_look = min(next_second, next_stall)
         return notices
 
     def _tick_at(self, at: int) -> Tick:
         self._tick, self._due = at, False
-        self._next_look = min(self._next_look, (at // self._step_ms + 1) * self._step_ms)
+        self.next_look = min(self.next_look, (at // self._step_ms + 1) * self._step_ms)
         return Tick(at)

@@ -29,7 +29,7 @@ Outcome: TypeAlias = Routed | Tick | Notice | DeadLetter
 __all__ = ["FILES", "UNIT", "Outcome", "Router", "RouterChanges", "Row", "Watched"]
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One raw record of a stream and where it stands.
 
     `fields`: already decoded (CSV, or read ahead). `arrived_at` 0 means a reading of history. `fault`: the reader could
@@ -76,7 +76,7 @@ class RouterChanges(msgspec.Struct, frozen=True):
     aliases: dict[str, dict[str, str]] = {}
 
 
-class _Flow:
+class Flow:
     """A stream, compiled: its readers, and for each event type the entity kinds that get it."""
 
     def __init__(self, project: ProjectSpec, spec: StreamSpec, watched: Watched, aliases: Aliases) -> None:
@@ -118,9 +118,9 @@ class Router:
         self._counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._project = project
         self._aliases = Aliases(project.bounds.keys_per_entity_kind)
-        self._progress = Progress(project.streams)
-        self._position = 0
-        self._flows = {spec.name: _Flow(project, spec, watched, self._aliases) for spec in project.streams}
+        self.progress = Progress(project.streams)
+        self.position = 0
+        self.flows = {spec.name: Flow(project, spec, watched, self._aliases) for spec in project.streams}
 
     def route(self, row: Row) -> list[Outcome]:
         """What a row comes to: records to hand on in this order, and dead letters.
@@ -133,7 +133,7 @@ class Router:
             if isinstance(found, DeadLetter):
                 out.append(found)
             else:
-                self._accept(found, self._flows[row.stream], row, out)
+                self._accept(found, self.flows[row.stream], row, out)
         return out
 
     def route_all(self, rows: Iterable[Row], letters: list[DeadLetter]) -> Iterator[Record]:
@@ -142,7 +142,7 @@ class Router:
         It is `route` and `ticks` for each row, with what an ordinary row comes to written out in one loop. Rows are
         taken as the records are, so nothing piles up between the steps.
         """
-        flows, reach = self._flows, self._progress.reach
+        flows, reach = self.flows, self.progress.reach
         for row in rows:
             flow = flows.get(row.stream)
             event = None if flow is None else flow.quick(row)
@@ -152,12 +152,12 @@ class Router:
             flow.accepted += 1
             is_due = reach(row.clock or row.source, event.at)
             if is_due:
-                yield from self._progress.before(row.clock or row.source, event.at)
-            position, entities, is_first = self._position + 1, event.entities, True
+                yield from self.progress.before(row.clock or row.source, event.at)
+            position, entities, is_first = self.position + 1, event.entities, True
             for kind in flow.kinds_of[event.event]:
                 key = entities.get(kind)
                 if key is not None:
-                    self._position = position
+                    self.position = position
                     yield Routed(kind, key, position, event, is_first)
                     is_first = False
             if is_first:
@@ -175,7 +175,7 @@ class Router:
 
     def events(self, row: Row) -> list[Event | DeadLetter]:
         """The events a row holds, or why they were refused; moves no time and no position."""
-        flow = self._flows.get(row.stream)
+        flow = self.flows.get(row.stream)
         if flow is None:
             return [self._dead(row, Refused(Reason.UNKNOWN_STREAM, f"the project has no stream {row.stream!r}"))]
         try:
@@ -206,37 +206,37 @@ class Router:
 
     def ticks(self) -> list[Tick | Notice]:
         """What has become due since the last call: streams that stalled or resumed, then at most one Tick."""
-        return self._progress.ticks()
+        return self.progress.ticks()
 
     def expect(self, clock: str) -> None:
         """Hold time back for a source that has not produced yet, until it produces or is idle."""
-        self._progress.expect(clock)
+        self.progress.expect(clock)
 
     def idle(self, clock: str) -> None:
         """Let time go on without this source until it produces again."""
-        self._progress.idle(clock)
+        self.progress.idle(clock)
 
     def quiet(self, now_ms: int) -> None:
         """Let time follow the wall clock, as nothing comes from any source."""
-        self._progress.quiet(now_ms)
+        self.progress.quiet(now_ms)
 
     def end(self, at: int | None = None) -> list[Tick | Notice]:
         """Move time to the largest event time, as the input has ended, or on to `at`."""
-        return self._progress.end(at)
+        return self.progress.end(at)
 
     def changes(self) -> RouterChanges:
         """The state to keep beside what was routed; to be taken after `ticks`."""
-        return RouterChanges(self._position, self._progress.state(), self._aliases.learnt())
+        return RouterChanges(self.position, self.progress.state(), self._aliases.learnt())
 
     def restore(self, changes: RouterChanges) -> None:
         """Go on from a kept state, in which `aliases` holds all that were ever learnt."""
-        self._position = changes.position
-        self._progress.restore(changes.progress)
+        self.position = changes.position
+        self.progress.restore(changes.progress)
         self._aliases.restore(changes.aliases)
 
     def reached(self, clock: str) -> int:
         """The latest event time that a source has come to, 0 at its beginning."""
-        return self._progress.reached(clock)
+        return self.progress.reached(clock)
 
     def adopt_aliases(self, joined: Mapping[str, Mapping[str, str]]) -> None:
         """Take in what another router has learnt."""
@@ -245,20 +245,20 @@ class Router:
     @property
     def counts(self) -> dict[tuple[str, str], int]:
         """What was counted since the last drain, by (what, stream): accepted, dead_letter, weak_id, unwatched ..."""
-        accepted = {("accepted", name): flow.accepted for name, flow in self._flows.items() if flow.accepted}
+        accepted = {("accepted", name): flow.accepted for name, flow in self.flows.items() if flow.accepted}
         return accepted | dict(self._counts)
 
     def drain_counts(self) -> dict[tuple[str, str], int]:
         """The counts, which start at nothing again."""
         counts = self.counts
         self._counts.clear()
-        for flow in self._flows.values():
+        for flow in self.flows.values():
             flow.accepted = 0
         return counts
 
-    def _opened(self, row: Row) -> tuple[_Flow | None, dict[str, Json]]:
+    def _opened(self, row: Row) -> tuple[Flow | None, dict[str, Json]]:
         """The row's stream and fields, or None where it will be refused as a whole."""
-        flow = self._flows.get(row.stream)
+        flow = self.flows.get(row.stream)
         try:
             return flow, _fields(row, flow) if flow else {}
         except Refused:
@@ -270,13 +270,13 @@ class Router:
         except Refused as refusal:
             return self._dead(row, refusal)
 
-    def _accept(self, event: Event, flow: _Flow, row: Row, out: list[Outcome]) -> None:
+    def _accept(self, event: Event, flow: Flow, row: Row, out: list[Outcome]) -> None:
         flow.accepted += 1
-        if self._progress.reach(row.clock or row.source, event.at):
-            out += self._progress.before(row.clock or row.source, event.at)
+        if self.progress.reach(row.clock or row.source, event.at):
+            out += self.progress.before(row.clock or row.source, event.at)
         if flow.can_stall:
-            self._progress.flowed(event.stream, event.at)
-        position, entities, is_first = self._position + 1, event.entities, True
+            self.progress.flowed(event.stream, event.at)
+        position, entities, is_first = self.position + 1, event.entities, True
         for kind in flow.kinds_of.get(event.event) or flow.kinds(event.event):
             if kind in entities:
                 out.append(Routed(kind, entities[kind], position, event, is_first))
@@ -285,7 +285,7 @@ class Router:
             out.append(Routed(UNIT, unit, position, event, is_first))
             is_first = False
         if not is_first:
-            self._position = position
+            self.position = position
         self._count(event, flow, is_routed=not is_first)
 
     def _unit(self, event: Event) -> str:
@@ -302,13 +302,13 @@ class Router:
             refusal.reason.value, refusal.detail, *place, row.raw[:RAW_KEPT], size, digest, row.arrived_at
         )
 
-    def _count_row(self, flow: _Flow, fields: dict[str, Json], found: list[Event | DeadLetter]) -> None:
+    def _count_row(self, flow: Flow, fields: dict[str, Json], found: list[Event | DeadLetter]) -> None:
         if not found:
             self._counts["not_present", flow.spec.name] += 1
         elif flow.known_fields and not fields.keys() <= flow.known_fields:
             self._counts["unknown_field", flow.spec.name] += 1
 
-    def _count(self, event: Event, flow: _Flow, *, is_routed: bool) -> None:
+    def _count(self, event: Event, flow: Flow, *, is_routed: bool) -> None:
         """What is worth counting besides that it was accepted."""
         if event.id_is_weak:
             self._counts["weak_id", event.stream] += 1
@@ -380,7 +380,7 @@ def _time_of(reader: EventReader, fields: dict[str, Json]) -> int | None:
         return 0  # at once: it becomes a dead letter wherever it stands
 
 
-def _fields(row: Row, flow: _Flow) -> dict[str, Json]:
+def _fields(row: Row, flow: Flow) -> dict[str, Json]:
     if row.fault:
         raise Refused(Reason(row.fault), _FAULTS.get(row.fault, "the reader could not read it"))
     return row.fields if row.fields is not None else flow.decode(row.raw)

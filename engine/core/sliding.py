@@ -68,6 +68,19 @@ class SumTracker:
         slot[2] += 1
         return True
 
+    def renew(self, slot: Slot, pane: int) -> None:
+        """A pane begins that is newer than any held; what it holds so far is nothing."""
+        if slot[1] <= pane - self.panes:
+            slot[1:] = self._nothing
+            slot[0] = slot[1] = pane
+        else:
+            self._move_to(slot, pane)
+
+    @property
+    def plain_fields(self) -> tuple[str, ...] | None:
+        """The fields whose numbers it adds up besides counting events, None if it keeps anything else."""
+        return None if self._deltas.where is not None else self._deltas.plain_fields
+
     def _adder_of(self, field: str) -> Add:
         """A count and an average of one field."""
         pane_ms, panes, move_to, general = self.pane_ms, self.panes, self._move_to, self._add_any

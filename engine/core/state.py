@@ -7,30 +7,28 @@ written under an earlier configuration is carried over, and the last four bytes 
 from __future__ import annotations
 
 import zlib
-from array import array
 from collections.abc import Sequence
-from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
+from engine.core.seen import (
+    MANY_IDS,
+    NO_BYTES,
+    NO_RUN,
+    SeenIds,
+    list_evidence,
+    packed_ids,
+    packed_ids_before,
+    unpack_ids,
+)
 from engine.model import Json
 from engine.ports import NEVER, Slot, Tracker
 
 VERSION = 1
-EVENT_IDS_KEPT = 20
-# They are cut back to that many only now and then, as cutting costs as much for many as for one.
-EVENT_IDS_MOST = 32
-
-# Seen ids -> digest of the body they came with.
-SeenIds: TypeAlias = dict[int, int]
-_NO_BYTES = (b"", b"")
-_DIGEST_BYTES = 8
-# From so many seen ids on they are kept as bytes as well, as working out the bytes would take longer than storing them.
-_MANY_IDS = 64
 _NO_ATTRIBUTES: dict[str, Json] = {}
 _NO_RELATED: dict[str, str] = {}
-_NO_IDS: list[str] = []  # what a slot that is not used yet has; never added to
+_NO_IDS: list[str] = []  # what a tracker has that has taken nothing yet; never added to
 
 
 class DamagedRecord(Exception):
@@ -94,7 +92,11 @@ class Entity:
     """One entity's record. `slots` and `event_ids` run parallel to the trackers of its kind; a slot is None until used.
 
     `wake` is the earliest moment, lateness included, at which one of `dues` (detector -> due time) must run; `alarm` is
-    when that will next be looked at. `packed` and `packed_before` are the seen ids as bytes, where there are many.
+    when that will next be looked at. Before events up to `look` (0 = not known) nothing has to run or be forgotten.
+    `packed` and `packed_before` are the seen ids as bytes, where there are many.
+
+    All ids from place `listed` on came by `run` and are not yet in `event_ids`; of other ids that stand as they came,
+    the stream is that of `run` as well. `digested`: there are also ids of which only the digest is known.
     """
 
     __slots__ = (
@@ -102,6 +104,7 @@ class Entity:
         "attribute_times",
         "attributes",
         "begun",
+        "digested",
         "dues",
         "episodes",
         "event_ids",
@@ -111,10 +114,13 @@ class Entity:
         "ids_since",
         "key",
         "kind",
+        "listed",
+        "look",
         "packed",
         "packed_before",
         "position",
         "related",
+        "run",
         "seen_at",
         "slots",
         "stalls",
@@ -137,10 +143,14 @@ class Entity:
         self.dues: dict[int, int] | None = None
         self.wake = NEVER
         self.alarm = NEVER
+        self.look = 0
         self.ids: SeenIds = {}
         self.ids_before: SeenIds | None = None
         self.ids_since = 0
-        self.packed = self.packed_before = _NO_BYTES
+        self.digested = False
+        self.run = NO_RUN
+        self.listed = 0
+        self.packed = self.packed_before = NO_BYTES
         self.attributes = _NO_ATTRIBUTES
         self.attribute_times: dict[str, int] | None = None
         self.related = _NO_RELATED
@@ -190,41 +200,9 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Stored, ext_hook=_large)
 
 
-def _packed_ids(entity: Entity) -> tuple[bytes, bytes]:
-    """The seen ids as bytes. Those of a busy entity are kept as bytes too, so that only the latest are put behind."""
-    ids, packed = entity.ids, entity.packed
-    if len(ids) < _MANY_IDS:
-        return _pack(ids)
-    fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
-    if fresh:
-        latest = array("Q", islice(reversed(ids), fresh))
-        latest.reverse()
-        packed = (packed[0] + latest.tobytes(), packed[1] + array("Q", map(ids.__getitem__, latest)).tobytes())
-        entity.packed = packed
-    return packed
-
-
-def next_generation(entity: Entity, at: int) -> None:
-    """From now on the ids seen so far are the older ones, and those that were older are forgotten."""
-    packed = _packed_ids(entity)
-    entity.packed_before = packed if len(entity.ids) >= _MANY_IDS else _NO_BYTES
-    entity.ids_before, entity.ids, entity.packed = entity.ids, {}, _NO_BYTES
-    entity.ids_since = at
-
-
-def _pack(ids: SeenIds | None) -> tuple[bytes, bytes]:
-    return (array("Q", ids).tobytes(), array("Q", ids.values()).tobytes()) if ids else _NO_BYTES
-
-
-def _unpack(packed: tuple[bytes, bytes]) -> SeenIds:
-    keys, values = array("Q"), array("Q")
-    keys.frombytes(packed[0])
-    values.frombytes(packed[1])
-    return dict(zip(keys, values, strict=True))
-
-
 def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
     """The record as bytes. `detectors` gives the name of each detector index, which outlives reordering."""
+    list_evidence(entity)
     stored = Stored(
         VERSION,
         layout.name,
@@ -236,8 +214,8 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.event_ids,
         {detectors[at]: episode for at, episode in entity.episodes.items()} if entity.episodes else {},
         {detectors[at]: due for at, due in entity.dues.items()} if entity.dues else {},
-        _packed_ids(entity),
-        entity.packed_before if entity.packed_before[0] else _pack(entity.ids_before),
+        packed_ids(entity),
+        packed_ids_before(entity),
         entity.ids_since,
         entity.attributes,
         entity.attribute_times or {},
@@ -307,11 +285,12 @@ def restore(kind: str, key: str, stored: Stored, had: Layout, into: Carried) -> 
     entity.zone = stored.zone
     entity.attributes, entity.related = stored.attributes, stored.related
     entity.attribute_times = stored.attribute_times or None
-    entity.ids, before = _unpack(stored.ids), _unpack(stored.ids_before)
+    entity.ids, before = unpack_ids(stored.ids), unpack_ids(stored.ids_before)
     entity.ids_before = before or None
     entity.ids_since = stored.ids_since
-    entity.packed = stored.ids if len(entity.ids) >= _MANY_IDS else _NO_BYTES
-    entity.packed_before = stored.ids_before if len(before) >= _MANY_IDS else _NO_BYTES
+    entity.digested = bool(entity.ids or before)
+    entity.packed = stored.ids if len(entity.ids) >= MANY_IDS else NO_BYTES
+    entity.packed_before = stored.ids_before if len(before) >= MANY_IDS else NO_BYTES
     _carry_slots(entity, stored, had, into)
     entity.episodes = {wanted.detectors[n]: e for n, e in stored.episodes.items() if n in wanted.detectors} or None
     entity.dues = {wanted.detectors[n]: due for n, due in stored.dues.items() if n in wanted.detectors} or None

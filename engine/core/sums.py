@@ -42,9 +42,10 @@ class SumColumns:
         self.names = names
         self.where = where
         self._columns = columns
-        fields = [name[2:] for name in names if name.startswith("s:")]
-        plain = len(fields) == 1 and "." not in fields[0]
-        self.is_count_and_sum = plain and names == ("n", f"k:{fields[0]}", f"s:{fields[0]}")
+        fields = tuple(name[2:] for name in names if name.startswith("s:"))
+        plain = ("n", *(part for field in fields for part in (f"k:{field}", f"s:{field}")))
+        self.plain_fields = fields if names == plain and not any("." in field for field in fields) else None
+        self.is_count_and_sum = self.plain_fields is not None and len(fields) == 1
 
     def of(self, event: Event) -> Sequence[int] | None:
         if self.where is not None and not self.where(event.attributes):

@@ -16,6 +16,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.digest import digest
 from engine.core.effects import RAW_KEPT, Effects
+from engine.core.express import Express
 from engine.core.plan import Plan
 from engine.core.route import Router, RouterChanges, Row, Watched
 from engine.errors import OperatorError
@@ -60,6 +61,7 @@ class Partition:
         self._memory = Memory(self.store, self.plan, stalls, changes.progress.tick)
         self.chain = Chain(self.plan, self._memory.entities, self._memory.units, stalls)
         self.chain.now = changes.progress.tick
+        self._express = Express(self.router, self.chain)
         if self._is_changed():
             self._carry_over(changes.progress.tick)
 
@@ -92,7 +94,7 @@ class Partition:
 
     def _run(self, rows: Sequence[Row]) -> Effects:
         letters: list[DeadLetter] = []
-        self.chain.take_all(self.router.route_all(rows, letters))
+        self._express.take(rows, letters)
         effects = self.chain.drain()
         effects.dead_letters[:0] = letters
         return effects

@@ -101,7 +101,7 @@ def configuration(specs: Sequence[DetectorSpec], **given: Any) -> Configuration:
     )
     made = ProjectSpec(
         project="world",
-        entities=tuple(EntitySpec(kind=kind, fields=(kind,)) for kind in ENTITIES),
+        entities=project.pop("entities", tuple(EntitySpec(kind=kind, fields=(kind,)) for kind in ENTITIES)),
         streams=project.pop("streams", streams),
         bounds=Bounds(**project.pop("bounds", {})),
         retention=Retention(**project.pop("retention", {})),

@@ -1,0 +1,143 @@
+"""Which events an entity has seen: ids by which a repeat is recognised, and the latest of them as evidence for signals.
+
+Ids are kept in two generations, of which the older is forgotten when the newer is full. An id is kept as a digest, or
+as it came: then it needs no digest until it is written, and is evidence at the same time.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+from xxhash import xxh3_64_intdigest as digest
+
+if TYPE_CHECKING:
+    from engine.core.state import Entity
+
+EVENT_IDS_KEPT = 20
+# They are cut back to that many only now and then, as cutting costs as much for many as for one.
+EVENT_IDS_MOST = 32
+
+# Seen ids -> digest of the body they came with. An id is a digest too, or stands as it came, see `Run`.
+SeenIds: TypeAlias = dict[int | str, int]
+NO_BYTES = (b"", b"")
+_DIGEST_BYTES = 8
+# From so many seen ids on they are kept as bytes as well, as working out the bytes would take longer than storing them.
+MANY_IDS = 16
+
+
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """Events of one stream that were all taken by the same trackers (`fed`) and are noted by their id alone.
+
+    The id as it came is at once the mark by which a repeat is recognised and the evidence for a signal, which is worked
+    out only when it is asked for. `seed` tells the digests of the stream's ids.
+    """
+
+    stream: str = ""
+    seed: int = 0
+    fed: tuple[int, ...] = ()
+
+
+NO_RUN = Run()
+
+
+def begin_run(entity: Entity, run: Run) -> bool:
+    """From now on ids are noted by `run`. False if the entity notes those of another stream already."""
+    if entity.run.stream not in ("", run.stream):
+        return False
+    list_evidence(entity)
+    entity.run, entity.listed = run, len(entity.ids)
+    return True
+
+
+def end_run(entity: Entity) -> None:
+    """From now on ids are noted one by one."""
+    list_evidence(entity)
+    entity.run = Run(entity.run.stream, entity.run.seed)
+
+
+def add_evidence(entity: Entity, tracker_at: int, event_id: str) -> None:
+    """Note that a tracker took an event, outside of a run."""
+    event_ids = entity.event_ids[tracker_at]
+    if not event_ids:
+        entity.event_ids[tracker_at] = [event_id]
+        return
+    event_ids.append(event_id)
+    if len(event_ids) > EVENT_IDS_MOST:
+        del event_ids[:-EVENT_IDS_KEPT]
+
+
+def list_evidence(entity: Entity) -> None:
+    """Bring `event_ids` up to date with what came by the run at hand."""
+    fresh = min(len(entity.ids) - entity.listed, EVENT_IDS_KEPT)
+    if fresh > 0 and entity.run.fed:
+        latest = [str(event_id) for event_id in islice(reversed(entity.ids), fresh)]
+        latest.reverse()
+        for at in entity.run.fed:
+            entity.event_ids[at] = [*entity.event_ids[at], *latest][-EVENT_IDS_KEPT:]
+    entity.listed = len(entity.ids)
+
+
+def body_seen(entity: Entity, event_id: str, stream: str, seen: int) -> int | None:
+    """The digest of the body that an event's id came with before; None if it never did."""
+    for ids in (entity.ids, entity.ids_before or {}):
+        if seen in ids:
+            return ids[seen]
+        if event_id in ids and stream == entity.run.stream:
+            return ids[event_id]
+    return None
+
+
+def is_seen(entity: Entity, event_id: str, run: Run) -> bool:
+    """Did an event of the run's stream with this id come before?"""
+    return body_seen(entity, event_id, run.stream, digest(event_id.encode(), run.seed)) is not None
+
+
+def packed_ids(entity: Entity) -> tuple[bytes, bytes]:
+    """The seen ids as bytes. Those of a busy entity are kept as bytes too, so that only the latest are put behind."""
+    ids, packed = entity.ids, entity.packed
+    if len(ids) < MANY_IDS:
+        return _pack(ids, entity.run.seed)
+    fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
+    if fresh:
+        latest = list(islice(reversed(ids.items()), fresh))
+        latest.reverse()
+        keys, bodies = _pack(dict(latest), entity.run.seed)
+        packed = (packed[0] + keys, packed[1] + bodies)
+        entity.packed = packed
+    return packed
+
+
+def next_generation(entity: Entity, at: int) -> None:
+    """From now on the ids seen so far are the older ones, and those that were older are forgotten."""
+    # Ids that were never written need not be packed now: they may never be.
+    entity.packed_before = packed_ids(entity) if entity.packed[0] else NO_BYTES
+    list_evidence(entity)
+    entity.ids_before, entity.ids, entity.packed, entity.listed = entity.ids, {}, NO_BYTES, 0
+    entity.ids_since = at
+
+
+def packed_ids_before(entity: Entity) -> tuple[bytes, bytes]:
+    if entity.packed_before[0] or not entity.ids_before:
+        return entity.packed_before
+    packed = _pack(entity.ids_before, entity.run.seed)
+    if len(entity.ids_before) >= MANY_IDS:
+        entity.packed_before = packed
+    return packed
+
+
+def _pack(ids: SeenIds, seed: int) -> tuple[bytes, bytes]:
+    """`seed` is that of the stream whose ids stand as they came."""
+    if not ids:
+        return NO_BYTES
+    keys = [digest(key.encode(), seed) if isinstance(key, str) else key for key in ids]
+    return array("Q", keys).tobytes(), array("Q", ids.values()).tobytes()
+
+
+def unpack_ids(packed: tuple[bytes, bytes]) -> SeenIds:
+    keys, values = array("Q"), array("Q")
+    keys.frombytes(packed[0])
+    values.frombytes(packed[1])
+    return dict(zip(keys, values, strict=True))
