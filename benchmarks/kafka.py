@@ -136,7 +136,7 @@ class Bench:
         )
 
     def middle(self, name: str) -> Run | None:
-        """The run that was neither the fastest nor the slowest."""
+        """The run that was neither the fastest nor the slowest; of two, the slower."""
         runs = sorted(self.runs.get(name, ()), key=lambda run: run.per_second)
         return runs[(len(runs) - 1) // 2] if runs else None
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import events
+import job
+import orjson
 import peers
 import rows
 import topics_read
@@ -43,10 +45,16 @@ def measure(bench: Bench) -> dict[str, float]:
     for turn in range(bench.rounds):
         attempt(bench, DETECT, lambda turn=turn: detect_row(bench, turn))
         attempt(bench, WHOLE_WAY, lambda turn=turn: whole_way_row(bench, turn))
-    for name, part in (("p99", latency), ("recovery", recovery), ("two workers", two_workers)):
+    parts = (
+        ("p99", latency),
+        ("recovery", recovery),
+        ("Faust's recovery", faust_recovery),
+        ("two workers", two_workers),
+    )
+    for name, part in parts:
         try:
             found |= part(bench)
-        except WorkerFailed as why:
+        except (WorkerFailed, peers.PeerFailed) as why:
             bench.failed[name] = str(why)
             print(f"{name}: did not run: {why}", flush=True)
     return found
@@ -217,6 +225,27 @@ def recovery(bench: Bench) -> dict[str, float]:
         "start_with_nothing_to_restore_s": round(from_nothing, 1),
         "recovery_bytes_per_entity": round(size / bench.count),
     }
+
+
+def faust_recovery(bench: Bench) -> dict[str, float]:
+    """What a Faust Table takes for a million keys, from what it takes for few and for more of them."""
+    few, more = bench.count // 50, bench.count // 10
+    short, longer = (faust_recovers(bench, keys) for keys in (few, more))
+    return {"faust_table_recovery_1m_keys_s": round(short + (longer - short) / (more - few) * (1_000_000 - few), 1)}
+
+
+def faust_recovers(bench: Bench, keys: int) -> float:
+    """Seconds, for a changelog of so many keys, each with a state as the job has it."""
+    group = f"recovers-{keys}"
+    topic, changelog = f"{group}.events", f"{group}-customers-changelog"
+    asyncio.run(topics_read.create(bench.servers, topic, changelog))
+    lines, state = bench.folder / f"{group}.tsv", orjson.dumps(job.fresh(rows.START_MS))
+    events.write_lines(lines, ((orjson.dumps(f"c{number:07d}"), state) for number in range(keys)))
+    bench.write(changelog, lines)
+    found = peers.run(peers.FAUST_RECOVERY, bench.servers, topic, "unused", keys, group)
+    if found.events != keys:
+        raise peers.PeerFailed(f"{found.events} keys were read again, not {keys}")
+    return found.seconds
 
 
 def until_ready(worker: Worker) -> float:

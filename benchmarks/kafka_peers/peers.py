@@ -15,6 +15,7 @@ MADE = HERE.parents[1] / ".make"
 PYTHON = MADE / "bench" / "bin" / "python"
 JAVA = MADE / "bench-java"
 TIMEOUT_S = 300
+FIGURES = '{"events"'
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,21 @@ def peers() -> tuple[Peer, ...]:
         Peer("faust_take", "Faust, `take(1000)`", "nothing", python("faust_take"), 0.1),
         Peer("faust_table", "Faust, Table", "changelog, not awaited", python("faust_table"), 0.02),
         Peer("quix", "Quix Streams, stateful function", "RocksDB and changelog each 5 s", python("quix_state"), 0.2),
-        Peer("quix_tumbling", "Quix Streams, tumbling window", "the same", python("quix_window"), 0.1),
-        Peer("quix_hopping", "Quix Streams, hopping window", "the same", python("quix_window"), 0.05, ("hopping",)),
+        Peer(
+            "quix_tumbling",
+            "Quix Streams, tumbling window",
+            "RocksDB and changelog each 5 s",
+            python("quix_window"),
+            0.1,
+        ),
+        Peer(
+            "quix_hopping",
+            "Quix Streams, hopping window",
+            "RocksDB and changelog each 5 s",
+            python("quix_window"),
+            0.05,
+            ("hopping",),
+        ),
         Peer("bytewax", "Bytewax, `stateful_flat_map`", "nothing", python("bytewax_flow")),
         Peer("aiokafka", "aiokafka, `getmany` loop", "nothing", python("aiokafka_loop")),
         Peer("confluent", "confluent-kafka, `consume` loop", "nothing", python("confluent_loop")),
@@ -80,9 +94,12 @@ def peers() -> tuple[Peer, ...]:
     )
 
 
-def run(peer: Peer, servers: str, topic: str, out: str, events: int) -> Run:
+FAUST_RECOVERY = Peer("faust_recovery", "Faust, Table, reading its changelog", "changelog", python("faust_recovery"))
+
+
+def run(peer: Peer, servers: str, topic: str, out: str, events: int, group: str = "") -> Run:
     """Raises PeerFailed, with the last line it wrote."""
-    group = f"{peer.name}-{uuid.uuid4().hex[:8]}"
+    group = group or f"{peer.name}-{uuid.uuid4().hex[:8]}"
     command = [*peer.command, servers, topic, out, group, str(events), *peer.more]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -90,7 +107,8 @@ def run(peer: Peer, servers: str, topic: str, out: str, events: int) -> Run:
         raise PeerFailed(f"not done within {TIMEOUT_S} s") from late
     except FileNotFoundError as missing:
         raise PeerFailed(f"{missing.filename} is not there") from missing
-    told = [line for line in found.stdout.splitlines() if line.startswith('{"events"')]
+    # Faust hides the cursor, for a progress bar, in front of what is written.
+    told = [line[line.index(FIGURES) :] for line in found.stdout.splitlines() if FIGURES in line]
     if not told:
         wrote = [line for line in (found.stderr or found.stdout).splitlines() if line.strip()]
         raise PeerFailed(wrote[-1][:200] if wrote else f"it ended with {found.returncode} and said nothing")

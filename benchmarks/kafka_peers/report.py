@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,20 @@ RATIOS = {
     "confluent_tuned": "ratio_to_confluent_tuned",
     "aiokafka": "ratio_to_aiokafka",
     "kafka_streams": "ratio_to_kafka_streams",
+}
+ASKED = {
+    "ratio_to_faust_agent": "10, better 15",
+    "whole_way_ratio_to_faust_agent": "4",
+    "ratio_to_quix": "2, better 3",
+    "ratio_to_bytewax": "-",
+    "ratio_to_confluent": "0.5",
+    "ratio_to_confluent_tuned": "-",
+    "ratio_to_aiokafka": "-",
+    "ratio_to_kafka_streams": "better 1",
+    "p99_event_to_action_ms": "under 250",
+    "recovery_1m_entities_s": "a 20th of the next",
+    "faust_table_recovery_1m_keys_s": "-",
+    "two_workers_to_one": "-",
 }
 TITLES = {**{peer.name: (peer.title, peer.durable) for peer in peers()}, **ours.ROWS}
 
@@ -87,10 +102,24 @@ def page(found: dict[str, Any]) -> str:
     job, machine = found["job"], found["machine"]
     where = (
         f"Measured on {found['date']} on an {machine['cpu']} with {machine['cores']} cores, which the broker shares; "
-        f"Kafka {machine['kafka']}, Java {machine['java']}, {machine['python']}. The middle run of {job['rounds']}."
+        f"Kafka {machine['kafka']}, Java {machine['java']}, {machine['python']}. Each ran {job['rounds']} times; shown "
+        f"is the middle run, of two the slower. {sentence_on_noise(found['noise'])}"
     )
-    failed = "".join(f"- {TITLES.get(name, (name,))[0]} did not run: {why}\n" for name, why in found["not_run"].items())
-    return "\n".join([table(found), where, "", sentence_on_noise(found["noise"]), "", *([failed] if failed else [])])
+    failed = [f"- {TITLES.get(name, (name,))[0]} did not run: {why}\n" for name, why in found["not_run"].items()]
+    return "\n".join([table(found), *failed, reached(found["figures"]), wrapped(where)])
+
+
+def wrapped(text: str) -> str:
+    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
+
+
+def reached(figures: dict[str, float]) -> str:
+    """What was asked for beside what was reached, by the clock and by the processor's time."""
+    lines = ["| figure | asked for | reached | by processor's time |", "|---|---:|---:|---:|"]
+    for name, asked in ASKED.items():
+        by_cpu = figures.get(f"cpu_{name}", "-")
+        lines.append(f"| `{name}` | {asked} | {figures.get(name, 'not measured')} | {by_cpu} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(found: dict[str, Any]) -> str:
@@ -112,6 +141,6 @@ def table(found: dict[str, Any]) -> str:
 def sentence_on_noise(noise: dict[str, float]) -> str:
     return (
         f"The machine: a fixed loop before each of {noise['calibrations']} runs took {noise['loop_ms']} ms; nine of "
-        f"ten lay within {noise['spread_percent']} % of that, the slowest {noise['slowest_percent']} % above it. Just "
+        f"ten lay in a span of {noise['spread_percent']} %, the slowest {noise['slowest_percent']} % above it. Just "
         f"before the runs, {noise['others_percent']} % of the processors was in use by others."
     )
