@@ -17,12 +17,13 @@ from rich.console import Console
 from engine.errors import OperatorError, Problem, SpecError
 from engine.model import HOUR_MS
 from engine.shells import backtest as backtesting
-from engine.shells import company, local, logs, starting, trials, wiring
+from engine.shells import company, local, logs, replaying, starting, trials, wiring
 from engine.shells import demo as demonstration
 from engine.shells.explain import explain as explained
 from engine.shells.files import STDIN, files_of, rows_of
 from engine.shells.kafka import generate as generating
 from engine.shells.kafka import lag as lags
+from engine.shells.kafka import replay as kafka_replay
 from engine.shells.kafka.doctor import examine
 from engine.shells.kafka.settings import connection
 from engine.shells.preview import preview, preview_text
@@ -322,6 +323,40 @@ def lag(
             typer.echo(f"{each.topic}/{each.partition}: {lost}", err=True)
     if any(each.lost for each in found):
         raise typer.Exit(1)
+
+
+KafkaOption = Annotated[
+    bool, typer.Option("--kafka", help="What the workers hold on Kafka, instead of what a state folder holds.")
+]
+
+
+@app.command()
+def replay(
+    config: ConfigOption = CONFIG,
+    state: StateOption = STATE,
+    kafka: KafkaOption = False,
+    reason: Annotated[str, typer.Option(help="Only those set aside for this reason, as bad_time.")] = "",
+    stream: Annotated[str, typer.Option(help="Only those of this stream.")] = "",
+    since: Annotated[str, typer.Option(help="Only those set aside since then (ISO 8601).")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="So many at most; 0 = all.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would go where.")] = False,
+) -> None:
+    """Take dead letters again, after what was wrong with them has been corrected."""
+    logs.set_up()
+    configuration = wiring.load_configuration(config)
+    wanted = replaying.Wanted(reason=reason, stream=stream, since=_time(since) or 0, limit=limit)
+    if kafka:
+        link = connection(configuration.project.kafka, configuration.folder)
+        found = asyncio.run(kafka_replay.replay(configuration.project, link, wanted, dry_run=dry_run))
+    else:
+        _there(state)
+        found = replaying.replay(configuration, state, wanted, local.wall_ms(), dry_run=dry_run)
+    typer.echo(replaying.as_text(found, dry_run=dry_run))
+
+
+def _there(state: Path) -> None:
+    """Raises OperatorError where a command that only looks after a state folder would make one."""
+    read_only(state).db.close()
 
 
 @app.command()

@@ -216,6 +216,14 @@ class Store:
         for seq, record in self.db.execute("SELECT seq, record FROM dead_letters ORDER BY seq"):
             yield seq, msgspec.msgpack.decode(record, type=DeadLetter)
 
+    def dead_letters_with_times(self) -> Iterator[tuple[int, int, DeadLetter]]:
+        """(number, when it was set aside, letter), the oldest first."""
+        for seq, stored_at, record in self.db.execute("SELECT seq, stored_at, record FROM dead_letters ORDER BY seq"):
+            yield seq, stored_at, msgspec.msgpack.decode(record, type=DeadLetter)
+
+    def drop_dead_letters(self, numbers: Iterable[int]) -> None:
+        self.db.executemany("DELETE FROM dead_letters WHERE seq = ?", [(number,) for number in numbers])
+
     def dead_letter_counts(self) -> dict[tuple[str, str], int]:
         rows = self.db.execute("SELECT stream, reason, count(*) FROM dead_letters GROUP BY stream, reason")
         return {(stream, reason): count for stream, reason, count in rows}

@@ -1,0 +1,44 @@
+"""Topics read from their beginning to where they end now, by commands that belong to no group and take nothing over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from engine.errors import OperatorError
+from engine.shells.kafka.link import Link
+from engine.shells.kafka.stage import RawRecord
+
+
+@asynccontextmanager
+async def linked(connection: dict[str, Any]) -> AsyncIterator[Link]:
+    """A connection for the time of the block. Raises OperatorError where Kafka cannot be reached or does not answer."""
+    link = Link(connection)
+    await link.start()
+    try:
+        yield link
+    except (KafkaError, TimeoutError) as error:
+        raise OperatorError(f"Kafka does not answer: {error or type(error).__name__}") from error
+    finally:
+        await link.stop()
+
+
+async def partitions_of(link: Link, topic: str) -> int:
+    """How many a topic has. Raises OperatorError where it has none."""
+    count = await link.partitions(topic)
+    if not count:
+        raise OperatorError(f"Topic {topic} is not there or not to be seen; `beforehand doctor` says more")
+    return count
+
+
+async def records_of(link: Link, topic: str) -> AsyncIterator[RawRecord]:
+    """Every record that a topic holds now, partition by partition. Raises OperatorError, KafkaError."""
+    for partition in range(await partitions_of(link, topic)):
+        async with link.reader(topic, partition) as reader:
+            begin, end = await reader.begin(), await reader.end()
+            async for records in reader.read(begin, end):
+                for record in records:
+                    yield record
