@@ -35,6 +35,8 @@ ROWS = {
 # Seconds, and the share of one processor.
 QUIET = (2.0, 0.3)
 FEW_RECORDS = 50
+# The worker looks once a second how far behind it is.
+TOLD_WITHIN_S = 2.5
 TIMEOUT_S = 400
 PACE_SECONDS = 30
 
@@ -130,6 +132,7 @@ def first_marker(bench: Bench, worker: Worker, log: str) -> float:
 def wait_until_done(workers: Sequence[Worker], *topics: str) -> None:
     """Until they have taken all of these topics, as they say, and do nothing any more. Their log tells later when."""
     until = time.monotonic() + TIMEOUT_S
+    time.sleep(TOLD_WITHIN_S)
     while not (all(is_taken(workers, topic) for topic in topics) and all(each.is_quiet(*QUIET) for each in workers)):
         for worker in workers:
             worker.must_live()
