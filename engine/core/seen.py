@@ -7,6 +7,7 @@ as it came: then it needs no digest until it is written, and is evidence at the 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,8 +25,6 @@ EVENT_IDS_MOST = 32
 SeenIds: TypeAlias = dict[int | str, int]
 NO_BYTES = (b"", b"")
 _DIGEST_BYTES = 8
-# From so many seen ids on they are kept as bytes as well, as working out the bytes would take longer than storing them.
-MANY_IDS = 16
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -71,13 +70,15 @@ def add_evidence(entity: Entity, tracker_at: int, event_id: str) -> None:
 
 def list_evidence(entity: Entity) -> None:
     """Bring `event_ids` up to date with what came by the run at hand."""
-    fresh = min(len(entity.ids) - entity.listed, EVENT_IDS_KEPT)
-    if fresh > 0 and entity.run.fed:
-        latest = [str(event_id) for event_id in islice(reversed(entity.ids), fresh)]
-        latest.reverse()
-        for at in entity.run.fed:
-            entity.event_ids[at] = [*entity.event_ids[at], *latest][-EVENT_IDS_KEPT:]
-    entity.listed = len(entity.ids)
+    ids, fed = entity.ids, entity.run.fed
+    fresh = min(len(ids) - entity.listed, EVENT_IDS_KEPT)
+    if fresh <= 0 or not fed:
+        return
+    latest = [str(event_id) for event_id in islice(reversed(ids), fresh)]
+    latest.reverse()
+    for at in fed:
+        entity.event_ids[at] = (entity.event_ids[at] + latest)[-EVENT_IDS_KEPT:]
+    entity.listed = len(ids)
 
 
 def body_seen(entity: Entity, event_id: str, stream: str, seen: int) -> int | None:
@@ -96,17 +97,16 @@ def is_seen(entity: Entity, event_id: str, run: Run) -> bool:
 
 
 def packed_ids(entity: Entity) -> tuple[bytes, bytes]:
-    """The seen ids as bytes. Those of a busy entity are kept as bytes too, so that only the latest are put behind."""
+    """The seen ids as bytes. They are kept in that form too, so that only the latest are put behind."""
     ids, packed = entity.ids, entity.packed
-    if len(ids) < MANY_IDS:
-        return _pack(ids, entity.run.seed)
     fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
-    if fresh:
-        latest = list(islice(reversed(ids.items()), fresh))
+    if fresh == len(ids):
+        entity.packed = packed = _pack(ids, entity.run.seed)
+    elif fresh:
+        latest = list(islice(reversed(ids), fresh))
         latest.reverse()
-        keys, bodies = _pack(dict(latest), entity.run.seed)
-        packed = (packed[0] + keys, packed[1] + bodies)
-        entity.packed = packed
+        keys, bodies = _digests(latest, entity.run.seed), array("Q", map(ids.__getitem__, latest))
+        entity.packed = packed = (packed[0] + keys.tobytes(), packed[1] + bodies.tobytes())
     return packed
 
 
@@ -120,20 +120,20 @@ def next_generation(entity: Entity, at: int) -> None:
 
 
 def packed_ids_before(entity: Entity) -> tuple[bytes, bytes]:
-    if entity.packed_before[0] or not entity.ids_before:
-        return entity.packed_before
-    packed = _pack(entity.ids_before, entity.run.seed)
-    if len(entity.ids_before) >= MANY_IDS:
-        entity.packed_before = packed
-    return packed
+    if entity.ids_before and not entity.packed_before[0]:
+        entity.packed_before = _pack(entity.ids_before, entity.run.seed)
+    return entity.packed_before
 
 
 def _pack(ids: SeenIds, seed: int) -> tuple[bytes, bytes]:
     """`seed` is that of the stream whose ids stand as they came."""
     if not ids:
         return NO_BYTES
-    keys = [digest(key.encode(), seed) if isinstance(key, str) else key for key in ids]
-    return array("Q", keys).tobytes(), array("Q", ids.values()).tobytes()
+    return _digests(ids, seed).tobytes(), array("Q", ids.values()).tobytes()
+
+
+def _digests(ids: Iterable[int | str], seed: int) -> array[int]:
+    return array("Q", [digest(each.encode(), seed) if isinstance(each, str) else each for each in ids])
 
 
 def unpack_ids(packed: tuple[bytes, bytes]) -> SeenIds:

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from engine.core.seen import (
-    MANY_IDS,
     NO_BYTES,
     NO_RUN,
     SeenIds,
@@ -203,7 +202,8 @@ _DECODER = msgspec.msgpack.Decoder(Stored, ext_hook=_large)
 def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
     """The record as bytes. `detectors` gives the name of each detector index, which outlives reordering."""
     list_evidence(entity)
-    stored = Stored(
+    # The parts of a `Stored`, in order; the encoder writes them as one.
+    stored = (
         VERSION,
         layout.name,
         entity.first_seen,
@@ -225,7 +225,7 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
     try:
         body = _ENCODER.encode(stored)
     except OverflowError:
-        body = _ENCODER.encode(msgspec.structs.replace(stored, slots=_with_large(stored.slots)))
+        body = _ENCODER.encode(_with_large(list(stored)))
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
@@ -289,8 +289,7 @@ def restore(kind: str, key: str, stored: Stored, had: Layout, into: Carried) -> 
     entity.ids_before = before or None
     entity.ids_since = stored.ids_since
     entity.digested = bool(entity.ids or before)
-    entity.packed = stored.ids if len(entity.ids) >= MANY_IDS else NO_BYTES
-    entity.packed_before = stored.ids_before if len(before) >= MANY_IDS else NO_BYTES
+    entity.packed, entity.packed_before = stored.ids, stored.ids_before
     _carry_slots(entity, stored, had, into)
     entity.episodes = {wanted.detectors[n]: e for n, e in stored.episodes.items() if n in wanted.detectors} or None
     entity.dues = {wanted.detectors[n]: due for n, due in stored.dues.items() if n in wanted.detectors} or None
