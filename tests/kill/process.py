@@ -19,14 +19,10 @@ BEFOREHAND = Path(sys.executable).with_name("beforehand")
 READY = "configuration in force"
 
 
-class Run:
+class Process:
     """One process. `lines` is everything it has said on standard error so far."""
 
-    def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None, limits: str = "") -> None:
-        """`limits` are arguments of `ulimit`, such as `-f 100`."""
-        command = [str(BEFOREHAND), "run", "--config", "config", "--data", "data", "--state", "state", *options]
-        if limits:
-            command = ["bash", "-c", f'ulimit -S {limits}; exec "$@"', "-", *command]
+    def __init__(self, folder: Path, *command: str, env: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
             command,
             cwd=folder,
@@ -84,6 +80,17 @@ class Run:
         for line in self.process.stderr:
             self.lines.append(line)
             self._said.put(line)
+
+
+class Run(Process):
+    """`beforehand run` on a folder made by `tests.kill.project`."""
+
+    def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None, limits: str = "") -> None:
+        """`limits` are arguments of `ulimit`, such as `-f 100`."""
+        command = [str(BEFOREHAND), "run", "--config", "config", "--data", "data", "--state", "state", *options]
+        if limits:
+            command = ["bash", "-c", f'ulimit -S {limits}; exec "$@"', "-", *command]
+        super().__init__(folder, *command, env=env)
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
