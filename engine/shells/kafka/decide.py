@@ -13,10 +13,12 @@ import msgspec
 
 from engine.core.decide import Decide
 from engine.core.effects import Effects
+from engine.core.erasure import names_in, strip_signal, strip_unit
 from engine.core.plan import Plan
 from engine.core.state import Stalls
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
+from engine.shells.kafka.forgetting import Forgetting
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.replica import Replica
@@ -29,6 +31,7 @@ from engine.shells.kafka.stage import (
     is_configure,
     own_configuration,
     plan_in,
+    unread,
 )
 from engine.shells.memory import Memory
 from engine.shells.wiring import plan_of
@@ -79,6 +82,7 @@ class DecidePartition:
         self._decide = Decide(configuration, self._memory.units, self._effects)
         self._describes = {s.name: s.describes for s in configuration.project.streams if s.describes}
         self._erased = {name: int(until) for name, until in head.rows.get(ERASED, {}).items()}
+        self._forgetting = Forgetting(self.replica)
         # Keys sort as the candidates are to be taken.
         self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
         heapify(self._pending)
@@ -112,8 +116,7 @@ class DecidePartition:
 
     async def take(self, records: Sequence[RawRecord]) -> None:
         """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh = [record for record in records if record.offset >= self.position]
-        begin = 0
+        fresh, begin = unread(records, self.position), 0
         for at, record in enumerate(fresh):
             if record.key is None and is_configure(record):
                 await self._take(fresh[begin:at])
@@ -135,6 +138,7 @@ class DecidePartition:
         for action in effects.actions:
             self._out.put(topics.actions, self.partition, action.unit.encode(), wire.encode(action))
         await self._commit(records[-1].offset + 1)
+        await self._forgetting.go_on()
         self._shared.told(STAGE, self.partition, effects)
 
     def _settle(self) -> None:
@@ -190,11 +194,15 @@ class DecidePartition:
             self._apply(candidate)
         self._decide.on_tick(until)
         self._flow.now = until
+        if self._erased:
+            self._forget_names()
 
     def _apply(self, candidate: wire.Candidate) -> None:
         signal, profile = candidate.signal, candidate.profile
         if self._erased and self._is_erased(candidate):
             return
+        for name in self._erased:
+            signal = strip_signal(signal, name) if signal is not None else None
         if signal is not None:
             self._decide.on_signal(signal)
         if profile is not None:
@@ -202,18 +210,16 @@ class DecidePartition:
             self._decide.on_profile(routed, self._describes.get(profile.stream, ""))
 
     def _is_erased(self, candidate: wire.Candidate) -> bool:
-        names = {candidate.unit}
-        if candidate.signal is not None:
-            names.add(f"{candidate.signal.entity}:{candidate.signal.key}")
-        if names.isdisjoint(self._erased):
+        """Is it for or about somebody who was erased?"""
+        if _names(candidate).isdisjoint(self._erased):
             return False
         self._effects.counts["erased", candidate.signal.detector if candidate.signal else "profile"] += 1
         return True
 
     def _erase(self, erase: wire.Erase) -> None:
-        """Forget what a unit remembers, and what waits about an entity."""
+        """Forget what a unit remembers, and what others remember of it; what waits about it is not decided."""
         name = f"{erase.entity}:{erase.key}"
-        if erase.until:
+        if erase.until > self._flow.now:
             self._erased[name] = erase.until
             self.replica.row(ERASED, name, str(erase.until).encode())
         units = self._memory.units
@@ -221,6 +227,32 @@ class DecidePartition:
         units.known.pop(name, None)
         units.touched.pop(name, None)
         self.replica.drop_units([name])
+        for unit in sorted({*units.touched, *self.replica.units_naming(erase.key)} - {name}):
+            strip_unit(units.change(unit), name)
+        self._strip_pending(name)
+        self._forgetting.ask()
+
+    def _strip_pending(self, name: str) -> None:
+        kept = []
+        for key, candidate in self._pending:
+            signal = candidate.signal
+            if name in _names(candidate):
+                self.replica.row(PENDING, key, None)
+                continue
+            stripped = candidate
+            if signal is not None:
+                stripped = msgspec.structs.replace(candidate, signal=strip_signal(signal, name))
+            if stripped != candidate:
+                self.replica.row(PENDING, key, wire.encode(stripped))
+            kept.append((key, stripped))
+        self._pending = kept
+        heapify(self._pending)
+
+    def _forget_names(self) -> None:
+        """An erasure itself is forgotten once nothing of before it can come any more."""
+        for name in [name for name, until in self._erased.items() if until <= self._flow.now]:
+            del self._erased[name]
+            self.replica.row(ERASED, name, None)
 
     # ---- a changed configuration
 
@@ -231,3 +263,10 @@ class DecidePartition:
             self._take_plan(plan_of(configuration_in(self._shared, message)))
             self.replica.fact(CONFIGURATION, record.value or b"")
         await self._commit(record.offset + 1)
+
+
+def _names(candidate: wire.Candidate) -> set[str]:
+    """Whom it is for and about."""
+    signal, profile = candidate.signal, candidate.profile
+    names = {candidate.unit} | (names_in(profile.entities) if profile is not None else set())
+    return names if signal is None else names | {f"{signal.entity}:{signal.key}"}

@@ -15,11 +15,13 @@ import msgspec
 from engine.core.chain import UNIT
 from engine.core.detect import Detect
 from engine.core.effects import Effects
+from engine.core.erasure import names_in
 from engine.core.plan import Plan
 from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
+from engine.shells.kafka.forgetting import Forgetting, strip_others
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.replica import Replica
@@ -32,6 +34,7 @@ from engine.shells.kafka.stage import (
     is_configure,
     own_configuration,
     plan_in,
+    unread,
 )
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
 from engine.shells.partition import fingerprint
@@ -39,7 +42,7 @@ from engine.shells.wiring import plan_of
 
 STAGE = "detect"
 # Time is announced in steps of this much, which is the most that it adds to the way from an event to its decision.
-STEP_MS = 100
+STEP_MS = 10
 PROGRESS, STALLS, FINGERPRINT, SOURCES = "progress", "stalls", "plan", "sources"
 ERASED, HELD, OPEN = "erased", "held", "open"
 CARRIED_AT_ONCE = 2_000
@@ -100,6 +103,7 @@ class DetectPartition:
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
         self._erased = {name: int(until) for name, until in self.replica.head.rows.get(ERASED, {}).items()}
         self.open_signals = Counter(msgspec.msgpack.decode(facts.get(OPEN, b"\x80"), type=dict[str, int]))
+        self._forgetting = Forgetting(self.replica)
         # Keys sort as the events are to be taken.
         self._held = list(self.replica.head.rows.get(HELD, {}).items())
         heapify(self._held)
@@ -137,8 +141,7 @@ class DetectPartition:
 
     async def take(self, records: Sequence[RawRecord]) -> None:
         """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh = [record for record in records if record.offset >= self.position]
-        begin = 0
+        fresh, begin = unread(records, self.position), 0
         for at, record in enumerate(fresh):
             if record.key is None and is_configure(record):
                 await self._take(fresh[begin:at])
@@ -157,6 +160,7 @@ class DetectPartition:
             self._out.dead_letter(letter)
         self._announce(records[-1].offset)
         await self._commit(records[-1].offset + 1)
+        await self._forgetting.go_on()
         self._shared.told(STAGE, self.partition, effects)
         if self._poisoned.circuit.out:
             self._leave_out()
@@ -188,12 +192,12 @@ class DetectPartition:
                 self._message(wire.read_message(record.value or b""), record.offset)
                 continue
             event = read_event(record.value or b"")
+            if erased and self._is_erased(event):
+                continue
             if is_held:
                 self._hold(event, record)
                 continue
             routed = routed_of(event, record.offset)
-            if erased and self._is_erased(f"{routed.entity}:{routed.key}", event):
-                continue
             if routed.entity == UNIT:
                 self._profile(routed.key, event, record.offset)
                 continue
@@ -201,8 +205,9 @@ class DetectPartition:
             if effects.signals:
                 self._hand_over(event.at, record.offset)
 
-    def _is_erased(self, name: str, event: wire.Addressed) -> bool:
-        if name not in self._erased:
+    def _is_erased(self, event: wire.Addressed) -> bool:
+        """Does it name somebody who was erased? Then it is none of ours for the others either."""
+        if names_in(event.entities).isdisjoint(self._erased) and f"{event.entity}:{event.key}" not in self._erased:
             return False
         self._effects.counts["erased", event.stream] += 1
         return True
@@ -222,8 +227,6 @@ class DetectPartition:
             self._pass_time(at - 1, offset)
             self._sources.released += 1
             routed = wire.routed_of(event, self._sources.released)
-            if self._erased and self._is_erased(f"{routed.entity}:{routed.key}", event):
-                continue
             if routed.entity == UNIT:
                 self._profile(routed.key, event, offset)
             else:
@@ -264,7 +267,7 @@ class DetectPartition:
         if isinstance(message, wire.Mark):
             self._mark(message, offset)
         elif isinstance(message, wire.Erase):
-            self._erase(message, offset)
+            self._erase(message)
 
     def _mark(self, mark: wire.Mark, offset: int) -> None:
         """A source tells how far it has come."""
@@ -307,6 +310,14 @@ class DetectPartition:
         on_tick(until)
         self._hand_over(until, offset)
         self._tick = until
+        if self._erased:
+            self._forget_names()
+
+    def _forget_names(self) -> None:
+        """An erasure itself is forgotten once no event of before it can come any more."""
+        for name in [name for name, until in self._erased.items() if until <= self._tick]:
+            del self._erased[name]
+            self.replica.row(ERASED, name, None)
 
     def _announce(self, offset: int) -> None:
         """Tell every partition of decide how far time has come here."""
@@ -315,18 +326,24 @@ class DetectPartition:
             self._out.to_all(self._shared.topics.candidates, mark)
             self._announced, self._is_over = self._tick, False
 
-    def _erase(self, erase: wire.Erase, offset: int) -> None:
-        """Forget an entity, here and in the commit to come, and tell decide."""
+    def _erase(self, erase: wire.Erase) -> None:
+        """Forget an entity, here and in the commit to come, and whatever the records of others say of it."""
         name, entities = f"{erase.entity}:{erase.key}", self._memory.entities
-        if erase.until:
+        if erase.until > self._tick:
             self._erased[name] = erase.until
             self.replica.row(ERASED, name, str(erase.until).encode())
-        known = entities.get(erase.entity, erase.key) if erase.entity in self._plan.kinds else None
-        if known is not None:
-            del entities.by_kind[erase.entity][erase.key]
-            entities.stored[erase.entity] -= 1
-            entities.touched[:] = [entity for entity in entities.touched if entity is not known]
+        if entities.get(erase.entity, erase.key) is not None:
+            entities.drop(erase.entity, erase.key)
         self.replica.drop_entities([(erase.entity, erase.key)])
+        strip_others(self.replica, entities, name)
+        self._drop_held(name)
+        self._forgetting.ask()
+
+    def _drop_held(self, name: str) -> None:
+        for row in [row for row in self._held if name in names_in(wire.read_event(row[1]).entities)]:
+            self._held.remove(row)
+            self.replica.row(HELD, row[0], None)
+        heapify(self._held)
 
     # ---- a changed configuration
 

@@ -31,12 +31,14 @@ from engine.shells.kafka.stage import (
     is_configure,
     own_configuration,
     plan_in,
+    unread,
 )
-from engine.shells.ledger import Ledger
+from engine.shells.ledger import Ledger, is_about
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
 
 STAGE = "dispatch"
+ERASED, FORGET = "erased", "forget"
 # The tables of the ledger, each with the column that names a row.
 TABLES = {"actions": "id", "ledger_facts": "name", "sink_pauses": "sink"}
 RENEWED_AT_ONCE = 500
@@ -70,6 +72,7 @@ class DispatchPartition:
         self._running: asyncio.Task[None] | None = None
         self._dispatcher: Dispatcher | None = None
         self._out = Out(shared)
+        self._erased: dict[str, int] = {}
 
     # ---- taking over
 
@@ -90,6 +93,7 @@ class DispatchPartition:
         if last_owner and last_owner != head.owner:
             await self._outlast()
         self._keep_head()
+        self._erased = msgspec.msgpack.decode(head.facts.get(ERASED, b"\x80"), type=dict[str, int])
         self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
         head.facts.setdefault(CONFIGURATION, own_configuration(self._shared))
         await self._start()
@@ -152,7 +156,7 @@ class DispatchPartition:
 
     async def take(self, records: Sequence[RawRecord]) -> None:
         """Take a batch into the ledger. When this returns, it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh = [record for record in records if record.offset >= self.position]
+        fresh = unread(records, self.position)
         if not fresh:
             return
         for record in fresh:
@@ -168,19 +172,41 @@ class DispatchPartition:
         for letter in letters:
             self._out.dead_letter(letter)
         with self._store.transaction():
-            self.ledger.add(actions, self._plan.configuration.project.channels)
+            self.ledger.add(
+                [action for action in actions if not self._is_erased(action)], self._plan.configuration.project.channels
+            )
         self._head.positions[self._topic] = fresh[-1].offset + 1
         await self._flush(is_moved=True)
+        if self._head.facts.get(FORGET):
+            await self._forget()
         if self._dispatcher is not None and actions:
             self._dispatcher.wake()
 
     async def _message(self, record: RawRecord) -> None:
         message = wire.read_message(record.value or b"")
         if isinstance(message, wire.Erase):
-            with self._store.transaction():
-                self.ledger.erase(f"{message.entity}:{message.key}")
+            self._erase(message)
         elif is_configure(record) and isinstance(message, wire.Configure):
             await self._configure(message, record.value or b"")
+
+    def _erase(self, erase: wire.Erase) -> None:
+        name, now = f"{erase.entity}:{erase.key}", self._sending.clock()
+        with self._store.transaction():
+            self.ledger.erase(name)
+        self._erased = {known: until for known, until in self._erased.items() if until > now} | {name: erase.until}
+        self._head.facts[ERASED] = msgspec.msgpack.encode(self._erased)
+        self._head.facts[FORGET] = b"1"
+
+    def _is_erased(self, action: Action) -> bool:
+        return any(is_about(action, name) for name in self._erased)
+
+    async def _forget(self) -> None:
+        """After an erasure: neither the log nor the file holds any more what was forgotten."""
+        async with self._turn:
+            self._head.facts[FORGET] = b""
+            await self._renew()
+            self._keep_head()
+            await asyncio.to_thread(self._store.sweep)
 
     async def _configure(self, message: wire.Configure, content: bytes) -> None:
         if message.version == self._plan.configuration.version:

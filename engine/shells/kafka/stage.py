@@ -96,6 +96,13 @@ class Out:
         await acknowledged(pending)
 
 
+def unread(records: Sequence[RawRecord], position: int) -> Sequence[RawRecord]:
+    """The records from a position on, as those before it were taken already."""
+    if not records or records[0].offset >= position:
+        return records
+    return [record for record in records if record.offset >= position]
+
+
 # ---- a configuration that travels
 
 
