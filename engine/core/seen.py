@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -57,11 +58,23 @@ def end_run(entity: Entity) -> None:
     entity.run = Run(entity.run.stream, entity.run.seed)
 
 
+@cache
+def no_evidence(trackers: int) -> list[list[str]]:
+    """What entities of which no tracker has taken anything have in common; never changed."""
+    return [[] for _ in range(trackers)]
+
+
+def _own_evidence(entity: Entity) -> list[list[str]]:
+    if entity.event_ids is no_evidence(len(entity.event_ids)):
+        entity.event_ids = [*entity.event_ids]
+    return entity.event_ids
+
+
 def add_evidence(entity: Entity, tracker_at: int, event_id: str) -> None:
     """Note that a tracker took an event, outside of a run."""
     event_ids = entity.event_ids[tracker_at]
     if not event_ids:
-        entity.event_ids[tracker_at] = [event_id]
+        _own_evidence(entity)[tracker_at] = [event_id]
         return
     event_ids.append(event_id)
     if len(event_ids) > EVENT_IDS_MOST:
@@ -76,8 +89,9 @@ def list_evidence(entity: Entity) -> None:
         return
     latest = [str(event_id) for event_id in islice(reversed(ids), fresh)]
     latest.reverse()
+    event_ids = _own_evidence(entity)
     for at in fed:
-        entity.event_ids[at] = (entity.event_ids[at] + latest)[-EVENT_IDS_KEPT:]
+        event_ids[at] = (event_ids[at] + latest)[-EVENT_IDS_KEPT:]
     entity.listed = len(ids)
 
 

@@ -17,6 +17,7 @@ from engine.core.seen import (
     NO_RUN,
     SeenIds,
     list_evidence,
+    no_evidence,
     packed_ids,
     packed_ids_before,
     unpack_ids,
@@ -27,7 +28,6 @@ from engine.ports import NEVER, Slot, Tracker
 VERSION = 1
 _NO_ATTRIBUTES: dict[str, Json] = {}
 _NO_RELATED: dict[str, str] = {}
-_NO_IDS: list[str] = []  # what a tracker has that has taken nothing yet; never added to
 
 
 class DamagedRecord(Exception):
@@ -137,7 +137,7 @@ class Entity:
         self.position = -1
         self.zone = "UTC"
         self.slots: list[Slot | None] = [None] * trackers
-        self.event_ids: list[list[str]] = [_NO_IDS] * trackers
+        self.event_ids = no_evidence(trackers)
         self.episodes: dict[int, Episode] | None = None
         self.dues: dict[int, int] | None = None
         self.wake = NEVER
@@ -308,6 +308,7 @@ def _carry_slots(entity: Entity, stored: Stored, had: Layout, into: Carried) -> 
 
 def _rearrange(entity: Entity, stored: Stored, had: Layout, into: Carried, begun: dict[str, int]) -> None:
     places = {identity: at for at, (identity, _columns) in enumerate(had.trackers)}
+    entity.event_ids = [*entity.event_ids]
     for at, tracker in enumerate(into.wanted.trackers):
         old = places.get(tracker.identity)
         if old is None:
