@@ -70,9 +70,14 @@ class SumTracker:
 
     def renew(self, slot: Slot, pane: int) -> None:
         """A pane begins that is newer than any held; what it holds so far is nothing."""
-        if slot[1] <= pane - self.panes:
+        newest = slot[1]
+        if newest <= pane - self.panes:
             slot[1:] = self._nothing
             slot[0] = slot[1] = pane
+        elif len(slot) == self._head:  # no older pane is held: all totals are the newest one's
+            totals = slot[2 : self._before]
+            slot[0] = slot[1] = pane
+            slot[self._before :] = [*totals, newest, *totals]
         else:
             self._move_to(slot, pane)
 

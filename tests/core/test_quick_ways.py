@@ -221,3 +221,18 @@ def test_seen_ids_are_written_whole_however_often_they_were_written_before(count
         again = restore("customer", "ada", stored, layout, Carried(plan.kinds["customer"].wanted, Stalls(), 0))
         assert list(again.ids.items()) == list(entity.ids.items())
         assert (again.ids_before or None) == (entity.ids_before or None)
+
+
+@given(moments=st.lists(st.sampled_from([0, 5, 10, 15, 40, 100]), min_size=1, max_size=20))
+def test_a_pane_that_begins_by_itself_is_the_same_as_one_that_an_event_begins(moments: list[int]) -> None:
+    tracker, _reader = measure("average", event=("paid",), over=60_000, panes=6, field="amount")
+    known = Entity("customer", "ada", 1, Stalls())
+    known.seen_at = at = MONDAY
+    begun, general = tracker.empty(known), tracker.empty(known)
+    for number, step in enumerate(moments):
+        at += step * 1_000
+        event = Event(str(number), "paid", at, "usage", {}, {"amount": 1.5 + number})
+        if begun[1] != at // tracker.pane_ms:
+            tracker.renew(begun, at // tracker.pane_ms)
+        assert tracker.add(begun, event, known) is tracker._add_any(general, event, known)
+        assert begun == general
