@@ -166,3 +166,18 @@ class Progress:
         self._tick, self._due = at, False
         self.next_look = min(self.next_look, (at // self._step_ms + 1) * self._step_ms)
         return Tick(at)
+
+
+class Noted(Progress):
+    """How far each source and stream has come, and no more: where somebody else makes time of it."""
+
+    def reach(self, clock: str, at: int) -> bool:
+        if at > self._reached.get(clock, -1):
+            self._reached[clock] = at
+        return False
+
+    def flowed(self, stream: str, at: int) -> None:
+        self._last[stream] = max(at, self._last.get(stream, 0))
+
+    def ticks(self) -> list[Tick | Notice]:
+        return []

@@ -114,11 +114,12 @@ class Flow:
 class Router:
     """Routes rows of all streams of a project. Call `ticks` after each row, so that batches make no difference."""
 
-    def __init__(self, project: ProjectSpec, watched: Watched) -> None:
+    def __init__(self, project: ProjectSpec, watched: Watched, progress: Progress | None = None) -> None:
+        """`progress` makes time of the events, the usual one if none is given."""
         self._counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._project = project
         self._aliases = Aliases(project.bounds.keys_per_entity_kind)
-        self.progress = Progress(project.streams)
+        self.progress = progress or Progress(project.streams)
         self.position = 0
         self.flows = {spec.name: Flow(project, spec, watched, self._aliases) for spec in project.streams}
 

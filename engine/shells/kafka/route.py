@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.core.effects import Effects
 from engine.core.plan import Plan
+from engine.core.progress import Noted
 from engine.core.route import Router, Row, Watched
 from engine.model import DeadLetter, Routed
 from engine.shells.faults import fault_point
@@ -43,7 +44,8 @@ class Routing:
     def take_plan(self, plan: Plan) -> None:
         """Route under this plan from now on."""
         project = plan.configuration.project
-        self.router = Router(project, Watched(plan.all_events, plan.by_event))
+        watched = Watched(plan.all_events, plan.by_event)
+        self.router = Router(project, watched, Noted(project.streams))
         self.router.adopt_aliases(self._joined)
         self.streams = {self._shared.topics.raw[spec.name]: spec for spec in project.streams}
 
