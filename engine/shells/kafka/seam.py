@@ -82,14 +82,16 @@ class BatchConsumer(driver.Consumer):
                     yield tp, self._message_of(tp, batch, generation)
 
     def _unread(self, tp: TP, records: Batch) -> Batch:
+        # Faust's "read offset" is the next one to read after a seek, and the last one read otherwise. So the record at
+        # it is taken: a stage knows one that it has taken before, but one that is left out here is lost.
         read = self._read_offset[tp]
-        return records if read is None else [record for record in records if record.offset > read]
+        return records if read is None else [record for record in records if record.offset >= read]
 
     def _message_of(self, tp: TP, batch: Batch, generation: int) -> ConsumerMessage:
-        first, last = batch[0], batch[-1]
+        last = batch[-1]
         self._underway.setdefault(tp, deque()).append(last.offset)
         # Faust looks for gaps between messages; inside a batch there is nothing to look for.
-        self._read_offset[tp] = first.offset - 1 if self._read_offset[tp] is None else last.offset - 1
+        self._read_offset[tp] = last.offset - 1
         value: Any = batch  # Faust says bytes, and hands on what it gets
         message = ConsumerMessage(
             last.topic,
