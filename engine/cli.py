@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 import time
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,20 +16,19 @@ from rich.console import Console
 from engine.errors import OperatorError, Problem, SpecError
 from engine.model import HOUR_MS
 from engine.shells import backtest as backtesting
-from engine.shells import company, local, logs, replaying, starting, trials, wiring
+from engine.shells import company, erasing, local, logs, replaying, starting, trials, wiring
 from engine.shells import demo as demonstration
 from engine.shells.explain import explain as explained
-from engine.shells.files import STDIN, files_of, rows_of
+from engine.shells.kafka import erase as kafka_erase
 from engine.shells.kafka import generate as generating
 from engine.shells.kafka import lag as lags
 from engine.shells.kafka import replay as kafka_replay
 from engine.shells.kafka.doctor import examine
 from engine.shells.kafka.settings import connection
-from engine.shells.preview import preview, preview_text
+from engine.shells.preview import sampled
 from engine.shells.store import read_only
 from engine.shells.summary import Summary, counted
 from engine.shells.times import from_text
-from engine.spec.types import Configuration, StreamSpec
 
 app = typer.Typer(
     name="beforehand",
@@ -135,18 +133,7 @@ def check(
     typer.echo(f"{name}: {found}, all sound")
     if sample:
         for stream in configuration.project.streams:
-            typer.echo(f"\n{stream.name}:\n{_sample(configuration, stream, data, sample)}")
-
-
-def _sample(configuration: Configuration, stream: StreamSpec, data: Path, count: int) -> str:
-    """The first rows of a stream beside the events they become."""
-    if stream.source == STDIN:
-        return "  reads standard input"
-    files = files_of(stream, data)
-    if not files:
-        return f"  no file {stream.source} in {data}"
-    rows = islice(rows_of(files[0], 0, files[0].key, configuration.project.bounds.event_bytes), count)
-    return preview_text(preview(configuration.project, stream, rows))
+            typer.echo(f"\n{stream.name}:\n{sampled(configuration, stream, data, sample)}")
 
 
 @app.command("test")
@@ -349,14 +336,32 @@ def replay(
         link = connection(configuration.project.kafka, configuration.folder)
         found = asyncio.run(kafka_replay.replay(configuration.project, link, wanted, dry_run=dry_run))
     else:
-        _there(state)
         found = replaying.replay(configuration, state, wanted, local.wall_ms(), dry_run=dry_run)
     typer.echo(replaying.as_text(found, dry_run=dry_run))
 
 
-def _there(state: Path) -> None:
-    """Raises OperatorError where a command that only looks after a state folder would make one."""
-    read_only(state).db.close()
+EntityArgument = Annotated[str, typer.Argument(help="Whom, as customer:c7.", metavar="KIND:KEY")]
+
+
+@app.command()
+def erase(
+    entity: EntityArgument,
+    config: ConfigOption = CONFIG,
+    state: StateOption = STATE,
+    kafka: KafkaOption = False,
+    wait: Annotated[int, typer.Option(min=0, help="With --kafka: wait so many seconds for the workers.")] = 60,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")] = False,
+) -> None:
+    """Forget somebody everywhere, take nothing about them any more, and say when topics have forgotten, too."""
+    configuration = wiring.load_configuration(config)
+    if not kafka:
+        typer.echo(erasing.erase(configuration, state, entity, local.wall_ms(), dry_run=dry_run))
+        return
+    link = connection(configuration.project.kafka, configuration.folder)
+    found = asyncio.run(kafka_erase.erase(configuration.project, link, entity, wait * 1000, dry_run=dry_run))
+    typer.echo(kafka_erase.as_text(found, dry_run=dry_run))
+    if not found.is_done:
+        raise typer.Exit(1)
 
 
 @app.command()

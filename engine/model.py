@@ -192,6 +192,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """A chosen play for one recipient on one channel. Its id is the same however often it is derived.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
+    `about` is the entity whose signal led to it, as `kind:key`.
     """
 
     id: str
@@ -214,3 +215,4 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     event_ids: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
+    about: str = ""

@@ -178,6 +178,7 @@ class Decide:
             severity=signal.severity,
             event_ids=signal.event_ids,
             readings=signal.readings,
+            about=f"{signal.entity}:{signal.key}",
         )
 
     def _values(self, candidate: Candidate) -> dict[str, Json]:

@@ -57,6 +57,13 @@ class Entities:
         self.of_kind(entity.kind)[entity.key] = entity
         self.stored[entity.kind] = self.stored.get(entity.kind, 0) + 1
 
+    def drop(self, kind: str, key: str) -> None:
+        """Forget one that is in memory. The store is told by whoever asks for this."""
+        gone = self.by_kind[kind].pop(key)
+        self.stored[kind] -= 1
+        if gone.touched:
+            self.touched[:] = [entity for entity in self.touched if entity is not gone]
+
     def count(self, kind: str) -> int:
         """How many entities of a kind there are, in memory or not."""
         return self.stored.get(kind, 0)

@@ -179,16 +179,21 @@ class Ledger:
     def withdraw(self, ids: Iterable[str]) -> None:
         """Undo intents whose sending never began. Runs inside the caller's transaction."""
         self._db.executemany(
-            """UPDATE actions SET attempts = attempts - 1, state = iif(attempts > 1, 'retry', 'pending')
+            """UPDATE actions SET attempts = attempts - 1,
+               state = iif(why = 'erased', 'expired', iif(attempts > 1, 'retry', 'pending'))
                WHERE id = ? AND state = 'intent'""",
             [(action_id,) for action_id in ids],
         )
 
     def settle(self, action_id: str, settled: Settled, now: int) -> None:
-        """Write down what became of an action. Runs inside the caller's transaction. What was delivered stays so."""
+        """Write down what became of an action. Runs inside the caller's transaction. What was delivered stays so.
+
+        Of one that was erased meanwhile only the state is taken, and it is not sent again.
+        """
         self._db.execute(
-            """UPDATE actions SET state = ?, why = ?, reference = ?, next_at = ?, doubtful_at = ?,
-               possible_duplicate = ?, changed_at = ? WHERE id = ? AND state != 'delivered'""",
+            """UPDATE actions SET state = iif(why = 'erased' AND ?1 IN ('retry', 'held'), 'expired', ?1),
+               why = iif(why = 'erased', why, ?2), reference = iif(why = 'erased', '', ?3), next_at = ?4,
+               doubtful_at = ?5, possible_duplicate = ?6, changed_at = ?7 WHERE id = ?8 AND state != 'delivered'""",
             (
                 settled.state,
                 settled.why,
@@ -251,7 +256,8 @@ class Ledger:
         before = self._db.total_changes
         self._db.executemany(
             """UPDATE actions SET possible_duplicate = (state = 'unknown' OR possible_duplicate), state = 'pending',
-               next_at = 0, attempts = 0, why = ? WHERE id = ? AND state IN ('held', 'unknown') AND sink != ''""",
+               next_at = 0, attempts = 0, why = ?
+               WHERE id = ? AND state IN ('held', 'unknown') AND sink != '' AND why != 'erased'""",
             [(why, action_id) for action_id in ids],
         )
         return self._db.total_changes - before
@@ -268,22 +274,28 @@ class Ledger:
             (before, before, limit),
         ).rowcount
 
+    def about(self, name: str) -> list[Row]:
+        """What was or is to be said to or about someone (`customer:c7`)."""
+        found = self._rows("instr(payload, ?) ORDER BY seq", (name.encode(),))
+        return [row for row in found if name in concerned(row.action)]
+
     def erase(self, name: str) -> int:
         """Forget what was said to or about someone (`customer:c7`), and send nothing more. Returns how many actions.
 
         Runs inside the caller's transaction. The ids and what became of them stay, so that nothing is sent again.
         """
-        rows = [row for row in self._rows("1", ()) if name in (row.action.unit, row.action.recipient)]
+        rows = self.about(name)
         for row in rows:
             blank = msgspec.structs.replace(
-                row.action, recipient="", unit="", title="", text="", why="", readings=(), event_ids=()
+                row.action, recipient="", unit="", about="", title="", text="", why="", readings=(), event_ids=()
             )
             self._db.execute(
-                "UPDATE actions SET payload = ?, why = 'erased' WHERE id = ?", (msgspec.msgpack.encode(blank), blank.id)
+                "UPDATE actions SET payload = ?, why = 'erased', reference = '' WHERE id = ?",
+                (msgspec.msgpack.encode(blank), blank.id),
             )
             self._db.execute(
                 """UPDATE actions SET state = 'expired'
-                   WHERE id = ? AND state NOT IN ('delivered', 'intent', 'rejected')""",
+                   WHERE id = ? AND state NOT IN ('delivered', 'intent', 'rejected', 'unknown')""",
                 (blank.id,),
             )
         return len(rows)
@@ -332,6 +344,11 @@ class Ledger:
 
     def _set_fact(self, name: str, value: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO ledger_facts (name, value) VALUES (?, ?)", (name, value))
+
+
+def concerned(action: Action) -> tuple[str, str, str]:
+    """Whom it is decided for, said to, and about, each as `customer:c7`."""
+    return action.unit, action.recipient, action.about
 
 
 def immediate(connection: sqlite3.Connection) -> Transacting:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from engine.core.chain import Chain
 from engine.core.digest import digest
 from engine.core.effects import RAW_KEPT, Effects
+from engine.core.erasure import names_in
 from engine.core.express import Express
 from engine.core.plan import Plan
 from engine.core.route import Router, RouterChanges, Row, Watched
 from engine.errors import OperatorError
-from engine.model import DeadLetter, Record
+from engine.model import DeadLetter, Record, Routed
 from engine.shells.attempts import Attempts
 from engine.shells.circuit import Circuit
 from engine.shells.faults import fault_point
@@ -94,10 +95,22 @@ class Partition:
 
     def _run(self, rows: Sequence[Row]) -> Effects:
         letters: list[DeadLetter] = []
-        self._express.take(rows, letters)
+        if self.store.erased:
+            self.chain.take_all(self._not_erased(self.router.route_all(rows, letters)))
+        else:
+            self._express.take(rows, letters)
         effects = self.chain.drain()
         effects.dead_letters[:0] = letters
         return effects
+
+    def _not_erased(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Without the events that name somebody who was erased: they are none of ours for the others either."""
+        erased, counts = self.store.erased.keys(), self.chain.effects.counts
+        for record in records:
+            if isinstance(record, Routed) and not names_in(record.event.entities).isdisjoint(erased):
+                counts["erased", record.event.stream] += record.primary
+            else:
+                yield record
 
     def _one_by_one(self, rows: Sequence[Row], places: Mapping[str, FilePlace], arrived_at: int) -> Effects:
         """The batch again in one transaction, a row at a time, to find those that cannot be taken."""

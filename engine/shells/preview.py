@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
 
 import msgspec
 import orjson
 
 from engine.core.route import Router, Row, Watched
 from engine.model import DeadLetter, Event
-from engine.spec.types import ProjectSpec, StreamSpec
+from engine.shells.files import STDIN, files_of, rows_of
+from engine.spec.types import Configuration, ProjectSpec, StreamSpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RAW_SHOWN = 160
@@ -66,3 +69,14 @@ def _shown(line: PreviewLine) -> Iterator[str]:
 
 def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def sampled(configuration: Configuration, stream: StreamSpec, data: Path, count: int) -> str:
+    """The first rows of a stream beside the events they become."""
+    if stream.source == STDIN:
+        return "  reads standard input"
+    files = files_of(stream, data)
+    if not files:
+        return f"  no file {stream.source} in {data}"
+    rows = islice(rows_of(files[0], 0, files[0].key, configuration.project.bounds.event_bytes), count)
+    return preview_text(preview(configuration.project, stream, rows))

@@ -15,7 +15,7 @@ from engine.core.effects import Effects
 from engine.core.route import Row
 from engine.model import DeadLetter, Tick
 from engine.shells.partition import Partition
-from engine.shells.store import Store
+from engine.shells.store import Store, read_only
 from engine.shells.wiring import plan_of
 from engine.spec.types import Configuration, ProjectSpec
 
@@ -78,6 +78,7 @@ def replay(configuration: Configuration, state: Path, wanted: Wanted, now: int, 
 
     What that leads to is sent by the next run.
     """
+    read_only(state).db.close()
     store = Store(state)
     try:
         found, chosen = Replay(), list[tuple[int, Row]]()

@@ -10,12 +10,13 @@ import fcntl
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from engine.core.erasure import masked
 from engine.core.state import Layout
 from engine.errors import OperatorError
 from engine.model import DeadLetter, Decision, Signal
@@ -26,6 +27,7 @@ from engine.shells.mark import Mark
 
 FILE = "state.db"
 LOCK = "lock"
+ERASED = "erased"
 # Grows with every change of the tables; an older engine refuses a newer file.
 SCHEMA_VERSION = 1
 CHECK_BYTES = 4
@@ -59,6 +61,8 @@ _TABLES = (
 
 class Store:
     """The tables of one data folder. Methods that write belong inside `transaction()`."""
+
+    _erased: dict[str, int] | None = None
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         """`durable` False: what is here is a copy, so a power cut may take the latest transactions away."""
@@ -96,6 +100,18 @@ class Store:
 
     def set_fact(self, name: str, value: bytes) -> None:
         self.db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, _sealed(value, name)))
+
+    @property
+    def erased(self) -> Mapping[str, int]:
+        """Of whom nothing may be taken any more, as masked names; each with the time (ms) until which that is known."""
+        if self._erased is None:
+            kept = self.fact(ERASED)
+            self._erased = msgspec.msgpack.decode(kept, type=dict[str, int]) if kept else {}
+        return self._erased
+
+    def set_erased(self, erased: Mapping[str, int]) -> None:
+        self.set_fact(ERASED, msgspec.msgpack.encode(erased))
+        self._erased = dict(erased)
 
     def _unsealed(self, content: bytes, key: str, what: str) -> bytes:
         body = content[:-CHECK_BYTES]
@@ -138,6 +154,11 @@ class Store:
                    ORDER BY kind, key LIMIT ?"""
         return self.db.execute(query, (*name, most)).fetchall()
 
+    def entities_naming(self, text: str) -> list[tuple[str, str]]:
+        """(kind, key) of those whose record holds a text, as a part of another one perhaps."""
+        query = "SELECT kind, key FROM entities WHERE instr(record, ?)"
+        return self.db.execute(query, (text.encode(),)).fetchall()
+
     def drop_entities(self, names: Iterable[tuple[str, str]]) -> None:
         self.db.executemany("DELETE FROM entities WHERE kind = ? AND key = ?", names)
 
@@ -161,6 +182,10 @@ class Store:
     def drop_units(self, units: Iterable[str]) -> None:
         self.db.executemany("DELETE FROM units WHERE unit = ?", [(unit,) for unit in units])
 
+    def units_naming(self, text: str) -> list[str]:
+        """Those whose record holds a text, as a part of another one perhaps."""
+        return [unit for (unit,) in self.db.execute("SELECT unit FROM units WHERE instr(record, ?)", (text.encode(),))]
+
     def units_after(self, unit: str, most: int) -> list[tuple[str, bool, bytes]]:
         """The next ones in order, as they were put."""
         query = "SELECT unit, waiting, record FROM units WHERE unit > ? ORDER BY unit LIMIT ?"
@@ -179,7 +204,10 @@ class Store:
         return found
 
     def put_aliases(self, learnt: dict[str, dict[str, str]]) -> None:
+        """Those of somebody erased are not kept."""
         rows = [(kind, alias, key) for kind, names in learnt.items() for alias, key in names.items()]
+        if self.erased:
+            rows = [row for row in rows if masked(f"{row[0]}:{row[2]}") not in self.erased]
         self.db.executemany("INSERT OR REPLACE INTO aliases (kind, alias, key) VALUES (?, ?, ?)", rows)
 
     # ---- what happened
@@ -229,6 +257,23 @@ class Store:
         return {(stream, reason): count for stream, reason, count in rows}
 
     # ---- keeping house
+
+    def clear(self) -> None:
+        """Begin anew with nothing: what is here is older than what it was copied from. Runs its own transaction."""
+        tables = self.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        with self.transaction():
+            for (table,) in tables.fetchall():
+                self.db.execute(f"DELETE FROM {table}")  # noqa: S608  a name of ours
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Write the file anew, so that nothing deleted is left in it. For any thread; the file may be in use here."""
+        db = sqlite3.connect(self.folder / FILE, isolation_level=None, timeout=60)
+        try:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            db.close()
 
     def prune(self, table: str, before: int) -> int:
         """Delete rows of `signals`, `decisions` or `dead_letters` from before that time. Returns how many."""

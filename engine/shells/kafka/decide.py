@@ -6,16 +6,18 @@ moment, and are then taken in order of time, so that it makes no difference whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 import msgspec
 
 from engine.core.decide import Decide
 from engine.core.effects import Effects
-from engine.core.erasure import names_in, strip_signal, strip_unit
+from engine.core.erasure import masked, names_in, strip_signal
 from engine.core.plan import Plan
 from engine.core.state import Stalls
+from engine.model import Signal
+from engine.shells.erasing import strip_units
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.forgetting import Forgetting
@@ -201,8 +203,8 @@ class DecidePartition:
         signal, profile = candidate.signal, candidate.profile
         if self._erased and self._is_erased(candidate):
             return
-        for name in self._erased:
-            signal = strip_signal(signal, name) if signal is not None else None
+        if self._erased and signal is not None:
+            signal = _without_erased(signal, self._erased)
         if signal is not None:
             self._decide.on_signal(signal)
         if profile is not None:
@@ -220,15 +222,10 @@ class DecidePartition:
         """Forget what a unit remembers, and what others remember of it; what waits about it is not decided."""
         name = f"{erase.entity}:{erase.key}"
         if erase.until > self._flow.now:
-            self._erased[name] = erase.until
-            self.replica.row(ERASED, name, str(erase.until).encode())
-        units = self._memory.units
-        units.waiting.discard(name)
-        units.known.pop(name, None)
-        units.touched.pop(name, None)
+            self._erased[masked(name)] = erase.until
+            self.replica.row(ERASED, masked(name), str(erase.until).encode())
         self.replica.drop_units([name])
-        for unit in sorted({*units.touched, *self.replica.units_naming(erase.key)} - {name}):
-            strip_unit(units.change(unit), name)
+        strip_units(self._memory.units, self.replica.units_naming(erase.key), name)
         self._strip_pending(name)
         self._forgetting.ask()
 
@@ -236,7 +233,7 @@ class DecidePartition:
         kept = []
         for key, candidate in self._pending:
             signal = candidate.signal
-            if name in _names(candidate):
+            if masked(name) in _names(candidate):
                 self.replica.row(PENDING, key, None)
                 continue
             stripped = candidate
@@ -266,7 +263,13 @@ class DecidePartition:
 
 
 def _names(candidate: wire.Candidate) -> set[str]:
-    """Whom it is for and about."""
+    """Whom it is for and about, masked."""
     signal, profile = candidate.signal, candidate.profile
-    names = {candidate.unit} | (names_in(profile.entities) if profile is not None else set())
-    return names if signal is None else names | {f"{signal.entity}:{signal.key}"}
+    names = {masked(candidate.unit)} | (names_in(profile.entities) if profile is not None else set())
+    return names if signal is None else names | {masked(f"{signal.entity}:{signal.key}")}
+
+
+def _without_erased(signal: Signal, erased: Mapping[str, int]) -> Signal:
+    """It may have been raised before its entity forgot somebody whom it was seen with."""
+    related = {kind: key for kind, key in signal.related.items() if masked(f"{kind}:{key}") not in erased}
+    return msgspec.structs.replace(signal, related=related) if len(related) < len(signal.related) else signal

@@ -15,13 +15,14 @@ import msgspec
 from engine.core.chain import UNIT
 from engine.core.detect import Detect
 from engine.core.effects import Effects
-from engine.core.erasure import names_in
+from engine.core.erasure import masked, names_in
 from engine.core.plan import Plan
 from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
+from engine.shells.erasing import strip_others
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
-from engine.shells.kafka.forgetting import Forgetting, strip_others
+from engine.shells.kafka.forgetting import Forgetting
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.replica import Replica
@@ -207,7 +208,8 @@ class DetectPartition:
 
     def _is_erased(self, event: wire.Addressed) -> bool:
         """Does it name somebody who was erased? Then it is none of ours for the others either."""
-        if names_in(event.entities).isdisjoint(self._erased) and f"{event.entity}:{event.key}" not in self._erased:
+        names = {**event.entities, event.entity: event.key} if event.key else event.entities
+        if names_in(names).isdisjoint(self._erased):
             return False
         self._effects.counts["erased", event.stream] += 1
         return True
@@ -330,17 +332,17 @@ class DetectPartition:
         """Forget an entity, here and in the commit to come, and whatever the records of others say of it."""
         name, entities = f"{erase.entity}:{erase.key}", self._memory.entities
         if erase.until > self._tick:
-            self._erased[name] = erase.until
-            self.replica.row(ERASED, name, str(erase.until).encode())
+            self._erased[masked(name)] = erase.until
+            self.replica.row(ERASED, masked(name), str(erase.until).encode())
         if entities.get(erase.entity, erase.key) is not None:
             entities.drop(erase.entity, erase.key)
         self.replica.drop_entities([(erase.entity, erase.key)])
-        strip_others(self.replica, entities, name)
+        strip_others(entities, self.replica.entities_naming(erase.key), name)
         self._drop_held(name)
         self._forgetting.ask()
 
     def _drop_held(self, name: str) -> None:
-        for row in [row for row in self._held if name in names_in(wire.read_event(row[1]).entities)]:
+        for row in [row for row in self._held if masked(name) in names_in(wire.read_event(row[1]).entities)]:
             self._held.remove(row)
             self.replica.row(HELD, row[0], None)
         heapify(self._held)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from engine.core.erasure import masked
 from engine.core.plan import Plan
 from engine.model import Action
 from engine.ports import Sink
@@ -33,7 +34,7 @@ from engine.shells.kafka.stage import (
     plan_in,
     unread,
 )
-from engine.shells.ledger import Ledger, is_about
+from engine.shells.ledger import Ledger, concerned
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
 
@@ -83,6 +84,10 @@ class DispatchPartition:
         kept = self._store.fact(HEAD)
         if kept:
             self._head = msgspec.msgpack.decode(kept, type=Head)
+        if self._head.since < await self._log.begin():
+            # Another owner has forgotten things meanwhile, of which a log that was written anew says nothing.
+            self._store.clear()
+            self._head = Head()
         head, last_owner = self._head, self._head.owner
         since = head.since
         async for found in self._log.replay(since, until, head.owner):
@@ -193,12 +198,14 @@ class DispatchPartition:
         name, now = f"{erase.entity}:{erase.key}", self._sending.clock()
         with self._store.transaction():
             self.ledger.erase(name)
-        self._erased = {known: until for known, until in self._erased.items() if until > now} | {name: erase.until}
+        self._erased = {known: until for known, until in self._erased.items() if until > now} | {
+            masked(name): erase.until
+        }
         self._head.facts[ERASED] = msgspec.msgpack.encode(self._erased)
         self._head.facts[FORGET] = b"1"
 
     def _is_erased(self, action: Action) -> bool:
-        return any(is_about(action, name) for name in self._erased)
+        return bool(self._erased) and not self._erased.keys().isdisjoint(map(masked, concerned(action)))
 
     async def _forget(self) -> None:
         """After an erasure: neither the log nor the file holds any more what was forgotten."""

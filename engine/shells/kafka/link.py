@@ -23,8 +23,8 @@ REQUEST_TIMEOUT_MS = 60_000
 REQUEST_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 512 * 1024
 
-# (key, value) of a record to write.
-Pair: TypeAlias = tuple[bytes | None, bytes]
+# (key, value) of a record to write; without a value, what was said under that key is taken back.
+Pair: TypeAlias = tuple[bytes | None, bytes | None]
 # Acknowledgements that are still to come.
 Pending: TypeAlias = "list[asyncio.Future[RecordMetadata]]"
 
@@ -124,12 +124,20 @@ class Link:
 
     async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """The offset that the next record of each (topic, partition) will get. Raises KafkaError."""
+        found = await (await self._look()).end_offsets([TopicPartition(*place) for place in places])
+        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+
+    async def begins(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The offset of the first record that each (topic, partition) still has. Raises KafkaError."""
+        found = await (await self._look()).beginning_offsets([TopicPartition(*place) for place in places])
+        return {(tp.topic, tp.partition): begin for tp, begin in found.items()}
+
+    async def _look(self) -> AIOKafkaConsumer:
         if self._looker is None:
             looker = AIOKafkaConsumer(**self._connection, enable_auto_commit=False)
             await looker.start()
             self._looker = looker
-        found = await self._looker.end_offsets([TopicPartition(*place) for place in places])
-        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+        return self._looker
 
     async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """What a group has committed for each (topic, partition), where it has committed something."""

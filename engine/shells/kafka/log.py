@@ -135,6 +135,11 @@ class PartitionLog:
                         return record.offset
         raise Fenced(f"{self.topic}/{self.partition}: a record that was said to be written is not there")
 
+    async def begin(self) -> int:
+        """The offset that the log begins at now. All that is live stands behind it."""
+        async with self._link.reader(self.topic, self.partition) as reader:
+            return await reader.begin()
+
     async def replay(self, since: int, until: int, owner: str) -> AsyncIterator[Replayed]:
         """Every commit that counts, from `since` (or what is left from there) and before `until`.
 

@@ -80,6 +80,10 @@ class Replica:
         kept = self.store.fact(HEAD)
         if kept:
             self.head = msgspec.msgpack.decode(kept, type=Head)
+        if self.head.since < await self.log.begin():
+            # Another owner has forgotten things meanwhile, of which a log that was written anew says nothing.
+            self.store.clear()
+            self.head = Head()
         self._layouts = self.store.layouts()
         since = self.head.since
         async for found in self.log.replay(since, until, self.head.owner):
@@ -200,6 +204,12 @@ class Replica:
             counts[kind] += (row is not None) - was_stored
         return {kind: count for kind, count in counts.items() if count}
 
+    def entities_naming(self, text: str) -> list[Name]:
+        """Those whose record holds a text, as a part of another one perhaps."""
+        found = [name for name in self.store.entities_naming(text) if name not in self._entities]
+        part = text.encode()
+        return found + [name for name, (_, row) in self._entities.items() if row and part in row[4]]
+
     def alarms(self) -> list[tuple[int, str, str]]:
         stored = [alarm for alarm in self.store.alarms() if (alarm[1], alarm[2]) not in self._entities]
         waiting = [(row[2], row[0], row[1]) for _, row in self._entities.values() if row and row[2] < NEVER]
@@ -216,6 +226,12 @@ class Replica:
 
     def drop_units(self, units: Iterable[str]) -> None:
         self._next.gone_units.extend(units)
+
+    def units_naming(self, text: str) -> list[str]:
+        """Those whose record holds a text, as a part of another one perhaps."""
+        found = [unit for unit in self.store.units_naming(text) if unit not in self._units]
+        part = text.encode()
+        return found + [unit for unit, (_, row) in self._units.items() if row and part in row[2]]
 
     def waiting_units(self) -> set[str]:
         stored = {unit for unit in self.store.waiting_units() if unit not in self._units}
@@ -284,6 +300,8 @@ class Replica:
         begin = await self.log.begin_anew()
         while self._entities or self._units:
             self._write_slice(SLICE * 10)
+        with self.store.transaction():
+            self._write_head()
         self._renewal = _Renewal(self, begin)
 
     @property

@@ -59,7 +59,7 @@ class Configure(msgspec.Struct, frozen=True, tag="configure"):
 
 
 class Erase(msgspec.Struct, frozen=True, tag="erase"):
-    """Forget one entity, and decide nothing about it any more. `until` is when that may be forgotten, too."""
+    """Forget one entity, and take nothing about it any more, until `until`, when no older record can come any more."""
 
     entity: str
     key: str

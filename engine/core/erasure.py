@@ -1,0 +1,96 @@
+"""Taking one entity out of what is remembered of others: a person out of the account's record, and the like.
+
+What stands for the id of somebody erased is the word "erased", wherever it was by itself: counts of different values
+stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from engine.core.digest import digest
+from engine.core.gates import UnitState
+from engine.core.seen import list_evidence
+from engine.core.state import Entity
+from engine.model import Signal
+
+ERASED = "erased"
+
+
+def masked(name: str) -> str:
+    """What stands for `customer:c7` in the list of those who were erased, so that it does not name them."""
+    return digest("erased", name)
+
+
+def names_in(entities: Mapping[str, str]) -> set[str]:
+    """The masked name of each entity that an event or a signal names."""
+    return {masked(f"{kind}:{key}") for kind, key in entities.items()}
+
+
+def concerns(signal: Signal, name: str) -> bool:
+    """It is about the entity, or decided for it."""
+    return name in (signal.unit, f"{signal.entity}:{signal.key}")
+
+
+def without(kept: Any, key: str) -> Any:
+    """The same value, with "erased" wherever the key stood by itself or as a part of a compound id."""
+    if isinstance(kept, str):
+        return ERASED if kept == key or key in kept.split("|") else kept
+    if isinstance(kept, list):
+        return [without(part, key) for part in kept]
+    if isinstance(kept, tuple):
+        return tuple(without(part, key) for part in kept)
+    if isinstance(kept, dict):
+        return {without(name, key): without(part, key) for name, part in kept.items()}
+    return kept
+
+
+def strip_entity(entity: Entity, name: str) -> bool:
+    """Take a name out of another entity's record. True if it was there."""
+    kind, _, key = name.partition(":")
+    list_evidence(entity)
+    related = {k: v for k, v in entity.related.items() if (k, v) != (kind, key)}
+    kept = (entity.slots, entity.event_ids, entity.attributes)
+    fresh = tuple(without(part, key) for part in kept)
+    if fresh == kept and len(related) == len(entity.related):
+        return False
+    entity.slots, entity.event_ids, entity.attributes = fresh
+    entity.related = related
+    return True
+
+
+def strip_signal(signal: Signal, name: str) -> Signal:
+    """The signal of another entity, without the name."""
+    kind, _, key = name.partition(":")
+    return msgspec.structs.replace(
+        signal,
+        related={k: v for k, v in signal.related.items() if (k, v) != (kind, key)},
+        attributes=without(signal.attributes, key),
+        readings=tuple(msgspec.structs.replace(one, value=without(one.value, key)) for one in signal.readings),
+        event_ids=without(signal.event_ids, key),
+    )
+
+
+def strip_unit(unit: UnitState, name: str) -> None:
+    """Take a name out of the unit that it belonged to: its profile, and what was to be decided about it."""
+    key = name.partition(":")[2]
+    unit.attributes.pop(name, None)
+    unit.attribute_times.pop(name, None)
+    unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
+    unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
+    waiting = {signal.id for signal in unit.waiting}
+    unit.resolved = [signal_id for signal_id in unit.resolved if signal_id in waiting]
+
+
+def parse(text: str, kinds: Iterable[str]) -> tuple[str, str]:
+    """`customer:c7` as (kind, key). Raises ValueError with what is wrong, in words."""
+    kind, colon, key = text.partition(":")
+    if not colon or not key:
+        raise ValueError(f"{text!r} is not KIND:KEY - write customer:c7")
+    known = sorted(kinds)
+    if kind not in known:
+        raise ValueError(f"there is no entity {kind!r} in the project; there are: {', '.join(known)}")
+    return kind, key
