@@ -15,7 +15,7 @@ from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.plan import Judge, KindPlan, Ops, Plan
-from engine.core.seen import add_evidence, body_seen, end_run, next_generation
+from engine.core.seen import add_evidence, body_seen, end_run, has_by_name, next_generation
 from engine.core.state import Entity, Stalls
 from engine.model import HOUR_MS, Event, Json, Routed, StreamResumed, StreamStalled
 from engine.ports import NEVER
@@ -64,10 +64,10 @@ class Detect:
         if entity.run.fed:
             end_run(entity)
         if seen := event.seen or self._digest_of(event):
-            if body_seen(entity, event.id, event.stream, seen) is not None:
+            ids, before, named = entity.ids, entity.ids_before, entity.run.stream == event.stream
+            if seen in ids or (before and seen in before) or (named and has_by_name(entity, event.id)):
                 self._repeated(entity, routed, seen)
                 return
-            ids = entity.ids
             ids[seen], entity.digested = event.body, True
             if len(ids) >= self.generation or at - entity.ids_since > self._dedup_for_ms:
                 self.next_generation(entity, at, event.stream)

@@ -105,6 +105,11 @@ def body_seen(entity: Entity, event_id: str, stream: str, seen: int) -> int | No
     return None
 
 
+def has_by_name(entity: Entity, event_id: str) -> bool:
+    """Is an id of the run's stream kept as it came?"""
+    return event_id in entity.ids or (entity.ids_before is not None and event_id in entity.ids_before)
+
+
 def is_seen(entity: Entity, event_id: str, run: Run) -> bool:
     """Did an event of the run's stream with this id come before?"""
     return body_seen(entity, event_id, run.stream, digest(event_id.encode(), run.seed)) is not None
