@@ -16,10 +16,11 @@ from rich.console import Console
 from engine.errors import OperatorError, Problem, SpecError
 from engine.model import HOUR_MS
 from engine.shells import backtest as backtesting
-from engine.shells import company, erasing, local, logs, replaying, starting, trials, wiring
+from engine.shells import company, erasing, exporting, local, logs, replaying, starting, trials, wiring
 from engine.shells import demo as demonstration
 from engine.shells.explain import explain as explained
 from engine.shells.kafka import erase as kafka_erase
+from engine.shells.kafka import export as kafka_export
 from engine.shells.kafka import generate as generating
 from engine.shells.kafka import lag as lags
 from engine.shells.kafka import replay as kafka_replay
@@ -362,6 +363,20 @@ def erase(
     typer.echo(kafka_erase.as_text(found, dry_run=dry_run))
     if not found.is_done:
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    entity: EntityArgument, config: ConfigOption = CONFIG, state: StateOption = STATE, kafka: KafkaOption = False
+) -> None:
+    """Print all that is held about somebody, as JSON. It only reads, also while the engine runs."""
+    configuration = wiring.load_configuration(config)
+    if kafka:
+        link = connection(configuration.project.kafka, configuration.folder)
+        found = asyncio.run(kafka_export.export(configuration, link, entity))
+    else:
+        found = exporting.export(configuration, state, entity)
+    typer.echo(exporting.as_json(found))
 
 
 @app.command()

@@ -294,6 +294,7 @@ def read_only(folder: Path) -> Store:
     store = Store.__new__(Store)
     store.folder = folder
     store.db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
+    store.ledger = Ledger(store.db)
     return store
 
 

@@ -1,0 +1,176 @@
+"""All that workers hold about one entity, read from their topics and logs without taking any part in their work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.erasure import concerns
+from engine.core.state import Layout, Stalls
+from engine.model import Action, Decision
+from engine.shells.erasing import is_named, name_of
+from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of
+from engine.shells.kafka import wire
+from engine.shells.kafka.browse import linked, partitions_of, records_of
+from engine.shells.kafka.link import Link
+from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, UnitRow
+from engine.shells.kafka.replay import NOTED
+from engine.shells.kafka.topics import topics_of
+from engine.shells.ledger import concerned
+from engine.shells.memory import Memory
+from engine.shells.wiring import plan_of
+from engine.spec.types import Configuration
+
+_ACTION, _DECISION = msgspec.json.Decoder(Action), msgspec.json.Decoder(Decision)
+_RECEIPT = msgspec.json.Decoder(wire.Receipt)
+# Where the columns of an action stand in the rows that the dispatch stage writes.
+STATE, ATTEMPTS, PAYLOAD = 4, 9, -1
+
+
+async def export(configuration: Configuration, connection: dict[str, Any], text: str) -> Export:
+    """Raises OperatorError for a name of no kind, and where Kafka cannot be reached."""
+    kind, key = name_of(text, configuration.project)
+    async with linked(connection) as link:
+        return await _Exporting(link, configuration).run(kind, key)
+
+
+class _Exporting:
+    def __init__(self, link: Link, configuration: Configuration) -> None:
+        self._link = link
+        self._plan = plan_of(configuration)
+        self._topics = topics_of(configuration.project)
+        self._partitions = configuration.project.kafka.partitions
+
+    async def run(self, kind: str, key: str) -> Export:
+        aliases: dict[str, str] = {}
+        async for record in records_of(self._link, self._topics.aliases):
+            of, _, alias = (record.key or b"").decode().partition(" ")
+            if of == kind:
+                aliases[alias] = (record.value or b"").decode()
+        key = aliases.get(key) or key
+        names = sorted(alias for alias, primary in aliases.items() if primary == key)
+        found = Export(entity=f"{kind}:{key}", other_names=names)
+        keys = [key, *names]
+        await self._remembered(found, kind, keys)
+        await self._written(found, [f"{kind}:{each}" for each in keys])
+        await self._sent(found, [f"{kind}:{each}" for each in keys])
+        async for record in records_of(self._link, self._topics.dead_letters):
+            letter = None if record.key == NOTED else wire.read_letter(record.value or b"")
+            if letter is not None and any(is_named(letter, each) for each in keys):
+                found.dead_letters.append(letter_of(letter))
+        return found
+
+    async def _remembered(self, found: Export, kind: str, keys: list[str]) -> None:
+        for each in keys:
+            name = f"{kind}:{each}"
+            partition = wire.partition_of(name.encode(), self._partitions)
+            copy = _Copy(kind, each)
+            async for commit in self._commits(self._topics.log_detect, partition):
+                copy.take(commit)
+            entity = Memory(copy, self._plan, Stalls(), 0).entities.get(kind, each)
+            if entity is not None:
+                found.remembered.append(known(entity, self._plan, entity.seen_at))
+            if name == found.entity:
+                async for commit in self._commits(self._topics.log_decide, partition):
+                    copy.take(commit)
+                found.unit = Memory(copy, self._plan, Stalls(), 0).units.get(name) if copy.row_of_unit else None
+
+    async def _commits(self, log: str, partition: int) -> AsyncIterator[Commit]:
+        until = (await self._link.ends([(log, partition)]))[log, partition]
+        async for replayed in PartitionLog(self._link, log, partition, "").replay(0, until, ""):
+            yield replayed.commit
+
+    async def _written(self, found: Export, names: list[str]) -> None:
+        seen: set[str] = set()
+        async for record in records_of(self._link, self._topics.events):
+            if (record.key or b"").decode(errors="replace") in names:
+                found.events.append(msgspec.Raw(record.value or b""))
+        async for record in records_of(self._link, self._topics.candidates):
+            signal = wire.read_candidate(record.value or b"").signal if record.key is not None else None
+            if signal and f"{signal.id}{signal.state}" not in seen and any(concerns(signal, name) for name in names):
+                seen.add(f"{signal.id}{signal.state}")
+                found.signals.append(signal)
+        async for record in records_of(self._link, self._topics.decisions):
+            decision = _DECISION.decode(record.value or b"")
+            if decision.id not in seen and any(is_decided_for(decision, name) for name in names):
+                seen.add(decision.id)
+                found.decisions.append(decision)
+
+    async def _sent(self, found: Export, names: list[str]) -> None:
+        """The ledger's rows as the logs of dispatch have them, and the receipts of these actions."""
+        rows: dict[str, Sent] = {}
+        for partition in range(await partitions_of(self._link, self._topics.log_dispatch)):
+            async for commit in self._commits(self._topics.log_dispatch, partition):
+                for table, name, content in commit.rows:
+                    if table == "actions":
+                        rows.pop(name, None)
+                        sent = None if content is None else _sent_of(content)
+                        if sent is not None and not set(concerned(sent.action)).isdisjoint(names):
+                            rows[name] = sent
+        found.actions = list(rows.values())
+        async for record in records_of(self._link, self._topics.receipts):
+            if _RECEIPT.decode(record.value or b"").action_id in rows:
+                found.receipts.append(msgspec.Raw(record.value or b""))
+
+
+def _sent_of(content: bytes) -> Sent:
+    row = msgspec.msgpack.decode(content)
+    action = msgspec.msgpack.decode(row[PAYLOAD], type=Action)
+    return Sent(action=action, state=row[STATE], attempts=row[ATTEMPTS])
+
+
+class _Copy:
+    """One entity and its unit as a log has them, in the shape that `Memory` reads."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        self.folder = Path()
+        self._name, self._unit = (kind, key), f"{kind}:{key}"
+        self._layouts: dict[str, Layout] = {}
+        self.row: EntityRow | None = None
+        self.row_of_unit: UnitRow | None = None
+
+    def take(self, commit: Commit) -> None:
+        for content in commit.layouts:
+            self.add_layout(msgspec.msgpack.decode(content, type=Layout))
+        self.put_entities(commit.entities)
+        self.put_units(commit.units)
+        if self._name in commit.gone:
+            self.row = None
+        if self._unit in commit.gone_units:
+            self.row_of_unit = None
+
+    def layouts(self) -> dict[str, Layout]:
+        return dict(self._layouts)
+
+    def add_layout(self, layout: Layout) -> None:
+        self._layouts[layout.name] = layout
+
+    def entity(self, kind: str, key: str) -> bytes | None:
+        return self.row[4] if self.row and (kind, key) == self._name else None
+
+    def put_entities(self, rows: Iterable[EntityRow]) -> None:
+        self.row = next((row for row in rows if (row[0], row[1]) == self._name), self.row)
+
+    def alarms(self) -> list[tuple[int, str, str]]:
+        return []
+
+    def entity_counts(self) -> dict[str, int]:
+        return {self._name[0]: 1} if self.row else {}
+
+    def entity_keys(self, kind: str) -> list[str]:
+        return [self._name[1]] if self.row and kind == self._name[0] else []
+
+    def drop_entities_unseen_since(self, before: int) -> list[tuple[str, str]]:
+        return []
+
+    def unit(self, unit: str) -> bytes | None:
+        return self.row_of_unit[2] if self.row_of_unit and unit == self._unit else None
+
+    def put_units(self, rows: Iterable[UnitRow]) -> None:
+        self.row_of_unit = next((row for row in rows if row[0] == self._unit), self.row_of_unit)
+
+    def waiting_units(self) -> set[str]:
+        return set()
