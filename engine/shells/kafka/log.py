@@ -117,9 +117,17 @@ class PartitionLog:
 
     async def _append_next(self, value: bytes) -> None:
         offset = await self._append(value)
-        if offset != self.end:
+        if offset != self.end and await self._is_taken(self.end, offset):
             raise Fenced(f"{self.topic}/{self.partition} has another owner (offset {offset}, not {self.end})")
-        self.end += 1
+        self.end = offset + 1
+
+    async def _is_taken(self, since: int, until: int) -> bool:
+        """Was there a marker among the records that somebody else wrote? Those of a former owner are void anyway."""
+        async with self._link.reader(self.topic, self.partition) as reader:
+            async for records in reader.read(max(since, await reader.begin()), until):
+                if any(isinstance(self._read(record), Marker) for record in records):
+                    return True
+        return False
 
     async def _append(self, value: bytes) -> int:
         offset = await self._link.append(self.topic, self.partition, value)
@@ -180,9 +188,8 @@ class PartitionLog:
         Raises Fenced.
         """
         async with self._turn:
-            offset = self.end
             await self._append_next(_ENCODER.encode(Marker(self.writer)))
-            return offset
+            return self.end - 1
 
     async def truncate(self, before: int) -> None:
         """Drop what is not needed any more."""
