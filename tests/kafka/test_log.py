@@ -12,7 +12,7 @@ import pytest
 from engine.errors import OperatorError
 from engine.shells.kafka import log as logs
 from engine.shells.kafka import replica as replicas
-from engine.shells.kafka.log import Commit, Fenced, Marker, PartitionLog
+from engine.shells.kafka.log import Fenced, Marker, PartitionLog
 from engine.shells.kafka.replica import Replica
 from tests.kafka.memory_link import MemoryLink
 
@@ -92,14 +92,14 @@ async def test_a_record_larger_than_the_broker_takes_is_cut_and_counts_when_its_
 async def test_a_record_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
     link = MemoryLink()
     await link.append("", 0, msgspec.msgpack.encode(Marker("newer", logs.VERSION + 1)))
-    with pytest.raises(OperatorError, match="written by a newer beforehand .* upgrade this worker"):
+    with pytest.raises(OperatorError, match=r"written by a newer beforehand .* upgrade this worker"):
         await taken_over(link, tmp_path, "me")
 
 
 async def test_a_record_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) -> None:
     link = MemoryLink()
     await link.append("", 0, b"garbage")
-    with pytest.raises(OperatorError, match="log.detect/0 at offset 0 cannot be read"):
+    with pytest.raises(OperatorError, match=r"log\.detect/0 at offset 0 cannot be read"):
         await taken_over(link, tmp_path, "me")
 
 
