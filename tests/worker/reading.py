@@ -46,6 +46,21 @@ class Reading:
 
         return asyncio.run(ask())
 
+    def forget(self) -> None:
+        """Let the group begin anew, as one does that Kafka has forgotten. It must have no members."""
+
+        async def begin_anew() -> None:
+            places = await asyncio.to_thread(self.committed)
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._servers, group_id=self._group, enable_auto_commit=False)
+            consumer.assign(list(places))
+            await consumer.start()
+            try:
+                await consumer.commit(dict.fromkeys(places, 0))
+            finally:
+                await consumer.stop()
+
+        asyncio.run(begin_anew())
+
     def behind(self, topics: Iterable[str]) -> dict[str, int]:
         """What the group has not read, by partition; only where there is something."""
         ends, read = self.ends(topics), self.committed()

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from engine.shells.kafka.cluster import Cluster, reached
@@ -43,6 +44,7 @@ class Worker(Process):
     def __init__(
         self, world: World, name: str, *options: str, env: Mapping[str, str] | None = None, port: int = 0
     ) -> None:
+        self.name = name
         self.port = port
         served = ("--metrics-port", str(port)) if port else ()
         arguments = ("worker", "--config", "config", "--state", f"state-{name}", *served, *options)
@@ -52,8 +54,7 @@ class Worker(Process):
 class World:
     """A folder with config, data, `desk.jsonl` (what the receiver took) and a state folder for each worker.
 
-    Names of topics and group come from `kafka`, which should have none that another world has. `settings` are further
-    words for the block `kafka:`.
+    Names of topics and group come from `kafka`, which should have none that another world has.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class World:
         seed: int = 5,
         slow_s: float = 0.0,
         detectors: str = "",
-        settings: str = "",
+        stuck_after_s: int = 30,
     ) -> None:
         self.folder = folder
         self.kafka = msgspec.structs.replace(kafka, partitions=partitions)
@@ -78,7 +79,7 @@ class World:
         write_events(folder, seed=seed, count=events)
         project = folder / "config" / "beforehand.yml"
         words = f"servers: [{', '.join(kafka.servers)}], prefix: {kafka.prefix}, group: {kafka.group}"
-        words += f", partitions: {partitions}, session_timeout: {SESSION_S}s, stuck_after: 30s{settings}"
+        words += f", partitions: {partitions}, session_timeout: {SESSION_S}s, stuck_after: {stuck_after_s}s"
         text = project.read_text().replace("bounds: {", "bounds: {send_timeout: 2s, ")
         project.write_text(f"{text}kafka: {{{words}}}\n")
         self.configuration: Configuration = load_configuration(folder / "config")
@@ -106,7 +107,7 @@ class World:
         found = asyncio.run(examine(self.configuration.project, self.connection(), create=True))
         assert not [finding for finding in found if finding.severity == "error"], found
 
-    def connection(self) -> dict[str, object]:
+    def connection(self) -> dict[str, Any]:
         return connection(self.kafka, self.configuration.folder)
 
     def feed(self) -> Self:
@@ -127,6 +128,17 @@ class World:
             await asyncio.gather(*pending)
         finally:
             await producer.stop()
+
+    def set_topic(self, topic: str, key: str, value: str) -> None:
+        """Change one setting of a topic of ours, the others stay as they were made."""
+        [spec] = [spec for spec in self.topics.all() if spec.name == topic]
+
+        async def change() -> None:
+            async with reached(self.connection()) as cluster:
+                resource = ConfigResource(ConfigResourceType.TOPIC, topic, {**spec.configs, key: value})
+                await cluster.admin.alter_configs([resource])
+
+        asyncio.run(change())
 
     # ---- workers
 
