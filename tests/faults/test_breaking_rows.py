@@ -5,6 +5,7 @@ The fault is in a detector plugin, installed as any other distribution would be:
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -30,13 +31,18 @@ def project(folder: Path, lines: list[str], record_bytes: int = 1_048_576) -> di
     """Make the project and the plugin. Returns the environment in which the plugin is installed."""
     make(folder, detectors=BROKEN, record_bytes=record_bytes)
     (folder / "data" / "usage.jsonl").write_text("".join(lines))
+    return installed(folder)
+
+
+def installed(folder: Path) -> dict[str, str]:
+    """Install the plugin into a folder of its own. Returns the environment in which it is found."""
     site = folder / "site"
     information = site / "breaking-1.0.dist-info"
     information.mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("breaking.py"), site)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: breaking\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[beforehand.detectors]\nbreaks = breaking\n")
-    return {"PYTHONPATH": str(site)}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))}
 
 
 def rows(count: int, **breaking: str) -> list[str]:

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,8 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from engine.shells.kafka.cluster import Cluster, reached
 from engine.shells.kafka.doctor import examine
+from engine.shells.kafka.link import Link
+from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.protocol import AskGroup
 from engine.shells.kafka.settings import connection
 from engine.shells.kafka.topics import Topics, topics_of
@@ -54,7 +56,9 @@ class Worker(Process):
 class World:
     """A folder with config, data, `desk.jsonl` (what the receiver took) and a state folder for each worker.
 
-    Names of topics and group come from `kafka`, which should have none that another world has.
+    Names of topics and group come from `kafka`, which should have none that another world has. `direct` is where the
+    test itself reaches the broker, if not where its workers do. `streams` instead of those of tests/kill; `live`: by
+    the clock on the wall.
     """
 
     def __init__(
@@ -67,10 +71,15 @@ class World:
         seed: int = 5,
         slow_s: float = 0.0,
         detectors: str = "",
+        streams: str = "",
+        live: bool = False,
         stuck_after_s: int = 30,
+        direct: KafkaSpec | None = None,
     ) -> None:
         self.folder = folder
+        self._servers = (direct or kafka).servers
         self.kafka = msgspec.structs.replace(kafka, partitions=partitions)
+        self._clock = () if live else (RECORDED,)
         self._stack = ExitStack()
         self._workers: list[Worker] = []
         folder.mkdir(parents=True)
@@ -80,6 +89,9 @@ class World:
         project = folder / "config" / "beforehand.yml"
         words = f"servers: [{', '.join(kafka.servers)}], prefix: {kafka.prefix}, group: {kafka.group}"
         words += f", partitions: {partitions}, session_timeout: {SESSION_S}s, stuck_after: {stuck_after_s}s"
+        if streams:
+            head, rest = project.read_text().split("streams:\n")
+            project.write_text(f"{head}streams:{streams}sinks:{rest.split('sinks:', 1)[1]}")
         text = project.read_text().replace("bounds: {", "bounds: {send_timeout: 2s, ")
         project.write_text(f"{text}kafka: {{{words}}}\n")
         self.configuration: Configuration = load_configuration(folder / "config")
@@ -99,7 +111,7 @@ class World:
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.kafka.servers, self.kafka.group)
+        return Reading(self._servers, self.kafka.group)
 
     # ---- what goes in
 
@@ -108,20 +120,24 @@ class World:
         assert not [finding for finding in found if finding.severity == "error"], found
 
     def connection(self) -> dict[str, Any]:
-        return connection(self.kafka, self.configuration.folder)
+        return connection(msgspec.structs.replace(self.kafka, servers=self._servers), self.configuration.folder)
 
     def feed(self) -> Self:
         """Write every row of the data folder onto its stream's topic, those of one customer in order."""
         self.create_topics()
-        rows = [(stream, self.rows(stream)) for stream in self.topics.raw]
-        asyncio.run(self._send([(self.topics.raw[stream], row) for stream, some in rows for row in some]))
+        for stream in self.topics.raw:
+            self.put(stream, self.rows(stream))
         return self
+
+    def put(self, stream: str, rows: Iterable[bytes]) -> None:
+        """Write rows onto a stream's topic."""
+        asyncio.run(self._send([(self.topics.raw[stream], row) for row in rows]))
 
     def rows(self, stream: str) -> list[bytes]:
         return (self.folder / "data" / f"{stream}.jsonl").read_bytes().splitlines()
 
     async def _send(self, rows: list[tuple[str, bytes]]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=list(self.kafka.servers), linger_ms=20)
+        producer = AIOKafkaProducer(bootstrap_servers=list(self._servers), linger_ms=20)
         await producer.start()
         try:
             pending = [await producer.send(topic, row, key=_customer(row)) for topic, row in rows]
@@ -144,7 +160,7 @@ class World:
 
     def worker(self, name: str = "a", *options: str, env: Mapping[str, str] | None = None, port: int = 0) -> Worker:
         """Start one. `name` says which state folder it has."""
-        started = Worker(self, name, *(options or (RECORDED,)), env=env, port=port)
+        started = Worker(self, name, *self._clock, *options, env=env, port=port)
         self._workers.append(started)
         return started
 
@@ -205,6 +221,24 @@ class World:
         for line in self.reading.values(self.topics.decisions):
             found.setdefault(line["id"], line)
         return found
+
+    def position(self, stage: str, topic: str, partition: int) -> int:
+        """How far a partition has come by its log alone: the offset of the next record to take."""
+
+        async def read() -> int:
+            link, at = Link(self.connection()), 0
+            await link.start()
+            try:
+                log = PartitionLog(link, getattr(self.topics, f"log_{stage}"), partition, "onlooker")
+                async with link.reader(log.topic, partition) as reader:
+                    end = await reader.end()
+                async for found in log.replay(0, end, ""):
+                    at = found.commit.positions.get(topic, at)
+            finally:
+                await link.stop()
+            return at
+
+        return asyncio.run(read())
 
     def desk_lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in (self.folder / "desk.jsonl").read_text().splitlines()]

@@ -34,7 +34,7 @@ from engine.shells.kafka.stage import (
     plan_in,
     unread,
 )
-from engine.shells.ledger import Ledger, concerned
+from engine.shells.ledger import Ledger, Row, State, concerned
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
 
@@ -43,6 +43,10 @@ ERASED, FORGET = "erased", "forget"
 # The tables of the ledger, each with the column that names a row.
 TABLES = {"actions": "id", "ledger_facts": "name", "sink_pauses": "sink"}
 RENEWED_AT_ONCE = 500
+# Rows of the ledger that the log does not have yet, in the file as they are: it may be ahead of the log at any time.
+CHANGED = """CREATE TABLE IF NOT EXISTS changed (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, name TEXT NOT NULL)"""
+WITHOUT_RECEIPT = {State.PENDING, State.INTENT, State.HELD}
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,7 @@ class DispatchPartition:
         self._topic = shared.topics.actions
         self._log = PartitionLog(shared.link, shared.topics.log_dispatch, partition, shared.writer)
         self._store = Store(shared.state / STAGE / str(partition), durable=False)
+        self._store.db.execute(CHANGED)
         self._poisoned = Poisoned(self._store.folder, f"{self._topic}/{partition}")
         self._head = Head()
         self._turn = asyncio.Lock()
@@ -95,6 +100,7 @@ class DispatchPartition:
             self._restore(found.commit)
             self._shared.restoring(STAGE, self.partition, found.begin - since, until - since)
         self._watch()
+        self._catch_up_receipts()
         if last_owner and last_owner != head.owner:
             await self._outlast()
         self._keep_head()
@@ -112,6 +118,7 @@ class DispatchPartition:
 
     def _restore_row(self, table: str, key: str, content: bytes | None) -> None:
         name = TABLES[table]
+        self._store.db.execute("DELETE FROM changed WHERE place = ? AND name = ?", (table, key))
         if content is None:
             self._store.db.execute(f"DELETE FROM {table} WHERE {name} = ?", (key,))  # noqa: S608  a name of ours
             return
@@ -120,15 +127,21 @@ class DispatchPartition:
         self._store.db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", values)  # noqa: S608
 
     def _watch(self) -> None:
-        """From here on every changed row is remembered until the log has it."""
+        """From here on every changed row is remembered until the log has it, also beyond the death of the process."""
         db = self._store.db
-        db.execute("CREATE TEMP TABLE changed (place TEXT, name TEXT, PRIMARY KEY (place, name)) WITHOUT ROWID")
         for table, name in TABLES.items():
             for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
                 db.execute(
                     f"""CREATE TEMP TRIGGER {table}_{event.lower()} AFTER {event} ON main.{table}
-                        BEGIN INSERT OR IGNORE INTO changed VALUES ('{table}', {row}.{name}); END"""  # noqa: S608
+                        BEGIN INSERT INTO changed (place, name) VALUES ('{table}', {row}.{name}); END"""  # noqa: S608
                 )
+
+    def _catch_up_receipts(self) -> None:
+        """What was settled in the file and did not reach the log has no receipt either."""
+        for (name,) in self._store.db.execute("SELECT DISTINCT name FROM changed WHERE place = 'actions'").fetchall():
+            row = self.ledger.get(name)
+            if row is not None and row.state not in WITHOUT_RECEIPT:
+                self._receipt(row, str(row.state), "")
 
     async def _outlast(self) -> None:
         """Another process had this partition. Wait until whatever it may still be sending has come to an end."""
@@ -230,7 +243,7 @@ class DispatchPartition:
 
     async def _flush(self, *, is_moved: bool = False) -> None:
         async with self._turn:
-            rows = self._changed()
+            latest, rows = self._changed()
             if not rows and not is_moved:
                 return
             out, self._out = self._out, Out(self._shared)
@@ -241,15 +254,16 @@ class DispatchPartition:
             self._log_bytes += await self._log.append(commit)
             self._confirmed = time.monotonic()
             fault_point("S5")
+            self._store.db.execute("DELETE FROM changed WHERE seq <= ?", (latest,))
             self._keep_head()
             if self._log_bytes > RENEW_BYTES:
                 await self._renew()
 
-    def _changed(self) -> list[tuple[str, str, bytes | None]]:
-        db = self._store.db
-        names = db.execute("SELECT place, name FROM changed").fetchall()
-        db.execute("DELETE FROM changed")
-        return [(table, name, self._content(table, name)) for table, name in names]
+    def _changed(self) -> tuple[int, list[tuple[str, str, bytes | None]]]:
+        """The rows that the log does not have as they are now, and the number of the latest change among them."""
+        found = self._store.db.execute("SELECT max(seq), place, name FROM changed GROUP BY place, name").fetchall()
+        latest = max((seq for seq, _, _ in found), default=0)
+        return latest, [(table, name, self._content(table, name)) for _, table, name in found]
 
     def _content(self, table: str, name: str) -> bytes | None:
         row = self._store.db.execute(f"SELECT * FROM {table} WHERE {TABLES[table]} = ?", (name,)).fetchone()  # noqa: S608
@@ -294,10 +308,13 @@ class DispatchPartition:
         row = self.ledger.get(report.action_id) if report.action_id else None
         self._sending.report(report, row.action if row else None)
         if row is not None:
-            head = (report.action_id, report.channel, str(report.what))
-            receipt = wire.Receipt(*head, self._sending.clock(), report.attempts, report.why.partition(": ")[0])
-            unit = row.action.unit.encode()
-            self._out.put(self._shared.topics.receipts, self.partition, unit, wire.encode(receipt))
+            self._receipt(row, str(report.what), report.why.partition(": ")[0])
+
+    def _receipt(self, row: Row, what: str, why: str) -> None:
+        """What became of an action goes out with the next commit."""
+        action = row.action
+        receipt = wire.Receipt(action.id, action.channel, what, self._sending.clock(), row.attempts, why)
+        self._out.put(self._shared.topics.receipts, self.partition, action.unit.encode(), wire.encode(receipt))
 
     @property
     def fault(self) -> BaseException | None:

@@ -1,0 +1,70 @@
+"""The real worker, killed again and again, and judged by another process. `KILLS` says how often in all."""
+
+from __future__ import annotations
+
+import os
+import time
+from random import Random
+
+import pytest
+
+from engine.shells.faults import WORKER_POINTS
+from engine.spec.types import KafkaSpec
+from tests.worker.conftest import NewWorld
+from tests.worker.world import Worker, World
+
+KILLS = int(os.environ.get("KILLS", "30"))
+PARTS = 2
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_at_any_moment_it_loses_nothing_and_repeats_nothing(
+    part: int, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    """Alone in one half of the kills, and in the other with a second worker that goes on."""
+    random, world = Random(part), new_world(kafka, events=4_000, seed=part, slow_s=0.02).feed()
+    other = world.worker("other") if part else None
+    if other:
+        other.until_it_says("partitions", 40)
+    living = world.members()
+    for number in range(KILLS // PARTS):
+        worker = world.worker("killed")
+        until_it_works(worker, number, random)
+        assert worker.kill(), worker.said()
+        world.bury(living)
+    rest = [world.worker("killed"), *([other] if other else [])]
+    world.until_done(180, *rest)
+    for worker in rest:
+        assert worker.stop() == 0, worker.said()
+    world.verify()
+
+
+def until_it_works(worker: Worker, number: int, random: Random) -> None:
+    """Let it live for a while: now and then not even until it has partitions, else into its work."""
+    if number % 5 == 4:
+        time.sleep(random.uniform(0, 1.5))
+        return
+    worker.until_it_says("partitions", 40)
+    time.sleep(random.uniform(0, 1) if number % 2 else random.uniform(0, 0.3))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_killed_at_each_named_point_it_loses_nothing_and_repeats_nothing(
+    count: int, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    """`count` 1 is the first time after each start, 2 the one that follows it."""
+    world = new_world(kafka).feed()
+    for point in WORKER_POINTS:
+        killed_at(world, f"{point}:{count}")
+    worker = world.worker()
+    world.until_done(40, worker)
+    assert worker.stop() == 0, worker.said()
+    world.verify()
+
+
+def killed_at(world: World, point: str) -> None:
+    worker = world.worker(env={"FAULT_AT": point})
+    assert worker.end(40) == -9, f"{point} was not reached: {worker.said()}"
+    world.bury(set())
