@@ -14,9 +14,11 @@ from tests.cli.conftest import Beforehand
 DOCS = Path(__file__).parents[2] / "docs"
 # Prose up to a block, the block's language, and its content.
 BLOCK = re.compile(r"(.*?)^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SHOWN = re.compile(r"^```text\n\$ beforehand (.*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(r"^```text\n\$ beforehand ([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Shown with a mistake in it, which the first steps do not have, and run with its log line.
-SHOWN_OTHERWISE = ("check", "test", "run --event-clock")
+SHOWN_OTHERWISE = ("check", "test", "run --event-clock", "replay --reason bad_time")
+# What needs Kafka, or somebody else's state, has tests of its own.
+NOT_OF_THE_FIRST_STEPS = re.compile(r"worker|doctor|lag|simulate|erase|export|init")
 SAVED_AS = re.compile(r"\bas\s+`([\w/.-]+)`:\s*$")
 
 
@@ -36,5 +38,5 @@ def test_a_newcomer_gets_through_the_first_steps(tmp_path: Path, beforehand: Bef
             (tmp_path / name[1]).write_text(content)
     assert compared == 5
     for command, shown in SHOWN.findall((DOCS / "commands.md").read_text()):
-        if command not in SHOWN_OTHERWISE:
+        if command not in SHOWN_OTHERWISE and not NOT_OF_THE_FIRST_STEPS.match(command):
             assert quickly(*shlex.split(command)).stdout == shown

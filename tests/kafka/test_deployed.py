@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 BEFOREHAND = Path(sys.executable).with_name("beforehand")
 PLANTED = {story.detector for story in simulate(SEED).stories}
 # Nothing to show here: no sink refuses us, only `run` has tables, and what is remembered is counted once a minute.
-QUIET = {"Sinks that pause", "Oldest row kept", "Entities remembered", "Size of the state", "Signals open"}
+QUIET = {"Sinks that pause", "Oldest row kept", "Entities remembered", "Size of the state"}
 PANELS = {title for title, _ in panel_queries()} - QUIET
 STOP_WITHIN_S = 20  # stop_grace_period
 
