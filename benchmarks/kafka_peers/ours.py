@@ -39,6 +39,7 @@ FEW_RECORDS = 50
 TOLD_WITHIN_S = 2.5
 TIMEOUT_S = 400
 PACE_SECONDS = 30
+WARMING_UP_MS = 3_000
 
 
 def measure(bench: Bench) -> dict[str, float]:
@@ -183,7 +184,7 @@ def latency(bench: Bench) -> dict[str, float]:
         wait_until_done([worker], raw, f"{prefix}events", f"{prefix}candidates")
     finally:
         worker.stop()
-    found = sorted(asyncio.run(topics_read.latencies_ms(bench.servers, raw, actions)))
+    found = sorted(asyncio.run(topics_read.latencies_ms(bench.servers, raw, actions, WARMING_UP_MS)))
     if len(found) < 2:
         raise WorkerFailed("too few actions to tell", worker.folder)
     return {

@@ -116,15 +116,19 @@ async def count_firing(servers: str, candidates: str) -> int:
     return sum([b'"state":"firing"' in (record.value or b"") async for record in records(servers, candidates)])
 
 
-async def latencies_ms(servers: str, raw: str, actions: str) -> list[float]:
-    """From the append of an action's row to the append of the action, both as the broker stamped them."""
+async def latencies_ms(servers: str, raw: str, actions: str, warming_up_ms: int = 0) -> list[float]:
+    """From the append of an action's row to the append of the action, both as the broker stamped them.
+
+    What was appended in the first `warming_up_ms` is left out.
+    """
     due: dict[str, int] = {}
     async for record in records(servers, actions):
         if record.key is not None:
             due[json.loads(record.value or b"")["event_ids"][-1]] = record.timestamp
-    found: list[float] = []
+    found: list[tuple[int, float]] = []
+    first = 0
     async for record in records(servers, raw):
-        name = json.loads(record.value or b"")["id"]
+        name, first = json.loads(record.value or b"")["id"], min(first or record.timestamp, record.timestamp)
         if name in due:
-            found.append(due[name] - record.timestamp)
-    return found
+            found.append((record.timestamp, due[name] - record.timestamp))
+    return [took for at, took in found if at - first >= warming_up_ms]

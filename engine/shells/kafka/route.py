@@ -215,7 +215,7 @@ class RoutePartition:
     async def beat(self, *, is_caught_up: bool) -> None:
         """Now and then: tell detect if nothing comes from here. Raises KafkaError."""
         silent_ms = (time.monotonic() - self._heard) * 1000
-        if not is_caught_up or silent_ms < QUIET_AFTER_MS:
+        if not is_caught_up or (silent_ms < QUIET_AFTER_MS and self._reached):
             return
         if self._shared.event_clock:
             if not self._is_ended:
