@@ -1,4 +1,4 @@
-"""The real worker, killed again and again, and judged by another process. `KILLS` says how often in all."""
+"""The real worker, killed again and again, and judged by another process. `WORKER_KILLS` says how often in all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.spec.types import KafkaSpec
 from tests.worker.conftest import NewWorld
 from tests.worker.world import Worker, World
 
-KILLS = int(os.environ.get("KILLS", "30"))
+KILLS = int(os.environ.get("WORKER_KILLS", "30"))
 PARTS = 2
 
 pytestmark = pytest.mark.slow

@@ -55,8 +55,7 @@ class Evidence:
         self.report = self.oracle.run()
         self.reading = Reading(self.project.kafka.servers, self.project.kafka.group)
         self.desk = [json.loads(line) for line in _lines(folder / "desk.jsonl")]
-        files = sorted(folder.glob("state-*/actions.jsonl"))
-        self.file = [json.loads(line) for path in files for line in _lines(path)]
+        self.file = [json.loads(line) for line in _lines(folder / "actions.jsonl")]
         self.memory: dict[tuple[str, str], Stored] = {}
         self.ledger: dict[str, Row] = {}
         with tempfile.TemporaryDirectory() as scratch:

@@ -160,9 +160,16 @@ class World:
 
     def worker(self, name: str = "a", *options: str, env: Mapping[str, str] | None = None, port: int = 0) -> Worker:
         """Start one. `name` says which state folder it has."""
+        self._share_file(self.folder / f"state-{name}")
         started = Worker(self, name, *self._clock, *options, env=env, port=port)
         self._workers.append(started)
         return started
+
+    def _share_file(self, state: Path) -> None:
+        """What the file sink writes is one file for all workers, as whoever takes over asks it what is in it."""
+        state.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (state / "actions.jsonl").symlink_to(self.folder / "actions.jsonl")
 
     def healthy_worker(self, name: str = "a", *options: str) -> Worker:
         """One that serves its health."""
@@ -208,12 +215,22 @@ class World:
         if decided < wanted:
             return f"{decided} of {wanted} decisions are made"
         stages = [*self.topics.raw.values(), self.topics.events, self.topics.candidates, self.topics.actions]
+        if self._clock and not self._has_ended():
+            return "not every source has come to its end"
         behind = self.reading.behind(stages)
         if behind:
             return f"not all is read: {behind}"
         receipts = {line["action_id"]: line["what"] for line in self.reading.values(self.topics.receipts)}
         settled = sum(what in {"delivered", "unknown"} for what in receipts.values())
         return "" if settled >= wanted else f"{settled} of {wanted} actions are settled"
+
+    def _has_ended(self) -> bool:
+        """Has every source told every partition that its recorded input is over?"""
+        marks = [
+            record for record in self.reading.records(self.topics.events) if b'"ended":true' in (record.value or b"")
+        ]
+        ended = {(record.partition, json.loads(record.value or b"")["source"]) for record in marks}
+        return len(ended) == self.kafka.partitions * len(self.reading.ends(self.topics.raw.values()))
 
     def decisions(self) -> dict[str, dict[str, object]]:
         """The first record of each decision."""

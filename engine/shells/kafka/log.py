@@ -35,10 +35,11 @@ class Fenced(Exception):
 
 
 class Marker(msgspec.Struct, frozen=True, array_like=True, tag="own"):
-    """Ownership: from here on only this writer's records count."""
+    """Ownership: from here on only this writer's records count. `anew`: all that is live stands behind it."""
 
     writer: str
     version: int = VERSION
+    anew: bool = False
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
@@ -154,18 +155,26 @@ class PartitionLog:
         `owner` is the writer whose marker is the latest before `since`, "" for a log that is read from its beginning,
         which always is a marker. Raises OperatorError where a newer version has written.
         """
-        parts = _Parts()
+        parts, first = _Parts(), 0
         async with self._link.reader(self.topic, self.partition) as reader:
             begin = await reader.begin()
             if since < begin:
                 since, owner = begin, ""
+            is_cut = 0 < since == begin
             async for records in reader.read(since, until):
                 for record in records:
                     found = self._read(record)
+                    if is_cut and not (isinstance(found, Marker) and found.anew):
+                        raise OperatorError(f"{self._place(record)} is not where it may begin: somebody has cut it")
+                    is_cut = False
                     if isinstance(found, Marker):
                         owner, parts = found.writer, _Parts()
-                    elif found.writer == owner and (body := parts.add(found)) is not None:
-                        yield Replayed(record.offset - found.number, owner, _COMMIT.decode(body))
+                        continue
+                    if found.writer != owner:
+                        continue
+                    first = record.offset if found.number == 0 else first
+                    if (body := parts.add(found)) is not None:
+                        yield Replayed(first, owner, _COMMIT.decode(body))
 
     def _read(self, record: ConsumerRecord[bytes, bytes]) -> Marker | Part:
         try:
@@ -188,7 +197,7 @@ class PartitionLog:
         Raises Fenced.
         """
         async with self._turn:
-            await self._append_next(_ENCODER.encode(Marker(self.writer)))
+            await self._append_next(_ENCODER.encode(Marker(self.writer, anew=True)))
             return self.end - 1
 
     async def truncate(self, before: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import msgspec
 
+from engine.errors import OperatorError
 from engine.shells.kafka import decide, detect, dispatch, route
 from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
@@ -95,6 +96,7 @@ class Owned:
         began = time.monotonic()
         try:
             await stage.open()
+            await self._compare(place, stage)
             await self._opened(stage)
         except Exception as fault:
             self._fail(place, fault)
@@ -104,6 +106,19 @@ class Owned:
             self._metrics.restored(name, partition, stage.restored, time.monotonic() - began)
         if isinstance(stage, DetectPartition):
             self._metrics.restored_firing(partition, stage.open_signals)
+
+    async def _compare(self, place: Place, stage: StagePartition) -> None:
+        """Input is let go of after the log has its batch. Where the log knows less, it has lost something."""
+        if not isinstance(stage, DetectPartition | DecidePartition | DispatchPartition):
+            return
+        group = self._shared.plan.configuration.project.kafka.group
+        committed, position = await self._shared.link.committed(group, [place]), stage.position
+        read = committed.get(place, 0)
+        if read > position:
+            raise OperatorError(
+                f"{place[0]}/{place[1]} has been read up to offset {read}, and the log of {self._stage_of[place[0]]} "
+                f"knows only of {position}: it was deleted or cut. Restore it, or begin anew with another `prefix`"
+            )
 
     def _fail(self, place: Place, fault: BaseException) -> None:
         if isinstance(fault, Fenced):

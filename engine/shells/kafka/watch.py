@@ -43,17 +43,25 @@ class Movement:
 
 
 class Watchdog(threading.Thread):
-    """Ends the process when its event loop has not come round for too long, as nothing inside the loop could."""
+    """Ends the process when its event loop has not come round for too long, as nothing inside the loop could.
 
-    def __init__(self, silent_s: Callable[[], float], most_s: float) -> None:
+    So it does when the whole process was stopped for longer than `lease_s`: others have its partitions by now.
+    """
+
+    def __init__(self, silent_s: Callable[[], float], most_s: float, lease_s: float) -> None:
         super().__init__(daemon=True, name="watchdog")
         self._silent_s = silent_s
         self._most_s = most_s
+        self._lease_s = lease_s
 
     def run(self) -> None:
         """Look until the process ends."""
         while True:
+            began = time.monotonic()
             time.sleep(min(1.0, self._most_s / 5))
+            if time.monotonic() - began > self._lease_s:
+                os.write(2, b"beforehand: the worker was stopped for longer than its session; ending it\n")
+                os._exit(GAVE_UP)
             if self._silent_s() > self._most_s:
                 os.write(2, b"beforehand: the worker has come to a stop; ending it\n")
                 os._exit(GAVE_UP)

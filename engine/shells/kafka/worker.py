@@ -111,7 +111,8 @@ class Worker:
         await self._routing.open()
         server = await self._serve()
         self._listen_to_signals()
-        Watchdog(lambda: time.monotonic() - self._alive_at, self._stuck_s).start()
+        lease_s = self._kafka.session_timeout_ms / 1000
+        Watchdog(lambda: time.monotonic() - self._alive_at, self._stuck_s, lease_s).start()
         self._seam = self._new_seam()
         await self._seam.start()
         self._note_reload()

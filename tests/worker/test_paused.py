@@ -1,0 +1,41 @@
+"""A worker that is stopped for long and wakes up finds that others have taken over, changes nothing, and ends."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from engine.spec.types import KafkaSpec
+from tests.worker.conftest import NewWorld
+from tests.worker.world import SESSION_S, Worker
+
+pytestmark = pytest.mark.slow
+
+# In the middle of a batch before and behind each write, between an intent and its send, and behind a send.
+POINTS = ("K2:1", "K3:1", "C2:1", "S3:1", "D2b:1", "D3:1")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_that_was_paused_changes_nothing_when_it_wakes_up(
+    point: str, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    world = new_world(kafka, partitions=1, events=1_000).feed()
+    paused = world.worker("paused", env={"FAULT_AT": f"{point}:stop"})
+    world.until(lambda: is_stopped(paused), f"{point} was not reached", 40)
+    stopped_at = time.monotonic()
+    other = world.worker("other")
+    world.until_done(60, other)
+    time.sleep(max(0, stopped_at + 2 * SESSION_S - time.monotonic()))
+    paused.process.send_signal(signal.SIGCONT)
+    assert paused.end(60) == 70, paused.said()
+    assert other.stop() == 0, other.said()
+    world.verify()
+
+
+def is_stopped(worker: Worker) -> bool:
+    """Does the operating system say that it is stopped?"""
+    assert worker.process.poll() is None, worker.said()
+    with open(f"/proc/{worker.process.pid}/stat") as stat:  # noqa: PTH123
+        return stat.read().rpartition(")")[2].split()[0] == "T"
