@@ -39,6 +39,8 @@ class Routing:
         self._read_to: dict[int, int] = {}
         self._waiting: dict[str, int] = {}
         self._moved = asyncio.Condition()
+        # How far the sources have come that are not quiet.
+        self.reached: dict[str, int] = {}
         self.take_plan(shared.plan)
 
     def take_plan(self, plan: Plan) -> None:
@@ -89,6 +91,8 @@ class Routing:
 
     async def turn(self, source: str, reached: int) -> None:
         """Wait while a source that also has something to take is far behind this one in event time."""
+        if reached <= min(self.reached.values(), default=0) + AHEAD_MOST_MS:
+            return
         self._waiting[source] = reached
         async with self._moved:
             self._moved.notify_all()
@@ -145,6 +149,7 @@ class RoutePartition:
 
     async def close(self, *, is_ours: bool) -> None:
         """Let go of it."""
+        self._routing.reached.pop(self._source, None)
         self._poisoned.clear()
 
     async def take(self, records: Sequence[RawRecord]) -> None:
@@ -196,6 +201,7 @@ class RoutePartition:
         changes, spec = self._routing.router.changes(), self._routing.streams[self._topic]
         self._routing.put_learnt(changes.aliases, out)
         self._reached = max(self._reached, changes.progress.reached.get(self._source, 0))
+        self._routing.reached[self._source] = self._reached
         self._flowed = max(self._flowed, changes.progress.last.get(spec.name, 0))
         out.to_all(self._shared.topics.events, self._now(offset=offset))
 
@@ -217,6 +223,7 @@ class RoutePartition:
         silent_ms = (time.monotonic() - self._heard) * 1000
         if not is_caught_up or (silent_ms < QUIET_AFTER_MS and self._reached):
             return
+        self._routing.reached.pop(self._source, None)
         if self._shared.event_clock:
             if not self._is_ended:
                 self._is_ended = True
