@@ -60,7 +60,8 @@ bench-kafka: $(READY) $(KAFKA)/.ready .make/bench/.ready ## Measure the worker o
 	@touch $@
 
 soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (SIM_SEEDS) and kills (KILLS)
-	SIM_SEEDS=$${SIM_SEEDS:-200000} KILLS=$${KILLS:-1000} $(BIN)/pytest -n 2 -m slow
+	SIM_SEEDS=$${SIM_SEEDS:-200000} KILLS=$${KILLS:-1000} WORKER_KILLS=$${WORKER_KILLS:-200} \
+	    BOUNCES=$${BOUNCES:-10} ROUNDS=$${ROUNDS:-50} STALL_S=$${STALL_S:-90} $(BIN)/pytest -n 2 -m slow
 
 lock: ## Choose versions anew and write requirements.lock (needs uv)
 	uv lock --upgrade

@@ -18,7 +18,6 @@ from typing import Any, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from engine.shells.kafka.cluster import Cluster, reached
@@ -145,16 +144,14 @@ class World:
         finally:
             await producer.stop()
 
-    def set_topic(self, topic: str, key: str, value: str) -> None:
-        """Change one setting of a topic of ours, the others stay as they were made."""
-        [spec] = [spec for spec in self.topics.all() if spec.name == topic]
+    def delete_topic(self, topic: str) -> None:
+        """The next worker to start makes it anew."""
 
-        async def change() -> None:
+        async def delete() -> None:
             async with reached(self.connection()) as cluster:
-                resource = ConfigResource(ConfigResourceType.TOPIC, topic, {**spec.configs, key: value})
-                await cluster.admin.alter_configs([resource])
+                await cluster.admin.delete_topics([topic])
 
-        asyncio.run(change())
+        asyncio.run(delete())
 
     # ---- workers
 
