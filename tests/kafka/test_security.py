@@ -19,6 +19,8 @@ from engine.shells.kafka.settings import connection
 from engine.shells.kafka.topics import topics_of
 from engine.spec.types import KafkaSpec, ProjectSpec, StreamSpec
 from tests.kafka.broker import ADMIN, PASSWORD, Broker, Certificates
+from tests.kill.process import BEFOREHAND, Process
+from tests.kill.project import START, event, make
 
 pytestmark = pytest.mark.kafka
 USER, USER_PASSWORD = "worker", "worker-secret"
@@ -179,3 +181,33 @@ async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     finally:
         broker.kill()
     assert "its certificate cannot be trusted (IP address mismatch" in found[0].what
+
+
+async def test_a_worker_logs_in_over_tls_and_decides(secured: Secured, tmp_path: Path) -> None:
+    """With every client it has: Faust's consumer, the producer, the one that restores, and the doctor."""
+    config = make(tmp_path).joinpath("config", "beforehand.yml")
+    config.write_text(
+        config.read_text()
+        + f"kafka: {{servers: ['{secured.broker.servers}'], security: sasl_tls, ca_file: {secured.folder / 'ca.pem'}, "
+        f"username: {ADMIN}, password: 'file:{secured.folder / 'password'}', prefix: secure., group: secure, "
+        "partitions: 1}\n"
+    )
+    spec = replace(secured.spec, prefix="secure.", group="secure")
+    worker = Process(tmp_path, str(BEFOREHAND), "worker", "--config", "config", "--dry-run", "--event-clock")
+    try:
+        options = connection(spec, str(secured.folder))
+        decided = TopicPartition("secure.decisions", 0)
+        async with AIOKafkaConsumer(**options, auto_offset_reset="earliest") as consumer:
+            async with asyncio.timeout(60), AIOKafkaProducer(**options) as producer:
+                while "secure.raw.usage" not in await consumer.topics():
+                    await asyncio.sleep(0.2)
+                for number in range(4):  # the last one takes time past the project's `wait`
+                    row = event(number, "login.failed", START + number * 60_000, "c1").encode()
+                    await producer.send_and_wait("secure.raw.usage", row)
+            consumer.assign([decided])
+            async with asyncio.timeout(60):
+                found = await consumer.getone()
+        assert b'"break-in"' in (found.value or b"")
+    finally:
+        code = worker.stop()
+    assert code == 0, worker.said()
