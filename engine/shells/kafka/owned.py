@@ -126,12 +126,13 @@ class Owned:
         self._failed(fault)
 
     async def let_go(self, place: Place, *, is_ours: bool) -> None:
-        """`is_ours`: nobody else can have taken it over yet."""
+        """`is_ours`: nobody else can have taken it over yet. What is restored in part is not kept as if it were all."""
         opening = self._opening.pop(place)
         if not opening.done():
             opening.cancel()
             await asyncio.wait({opening})
-        await self._stages.pop(place).close(is_ours=is_ours)
+        is_restored = not opening.cancelled() and opening.exception() is None
+        await self._stages.pop(place).close(is_ours=is_ours and is_restored)
         self._metrics.forget_lag(*place)
         self._metrics.revoked(self._stage_of[place[0]], place[1])
 
