@@ -24,7 +24,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_repeats_nothing(
     part: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
     """Alone in one half of the kills, and in the other with a second worker that goes on."""
-    random, world = Random(part), new_world(kafka, events=4_000, seed=part, slow_s=0.02).feed()
+    random, world = Random(part), new_world(kafka, events=4_000, seed=0, slow_s=0.02).feed()
     other = world.worker("other") if part else None
     if other:
         other.until_it_says("partitions", 40)
@@ -35,6 +35,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_repeats_nothing(
         assert worker.kill(), worker.said()
         world.bury(living)
     rest = [world.worker("killed"), *([other] if other else [])]
+    rest[0].until_it_says("partitions", 40)
     world.until_done(180, *rest)
     for worker in rest:
         assert worker.stop() == 0, worker.said()
