@@ -189,10 +189,20 @@ class DecidePartition:
         """Take what waits up to that time, in order; `slack` 1 at the end of recorded input, where nothing follows."""
         if until < self._flow.now or (until == self._flow.now and not slack):
             return
+        last = due = 0
         while self._pending and self._pending[0][1].at <= until + slack:
             key, candidate = heappop(self._pending)
             self.replica.row(PENDING, key, None)
-            self._decide.on_tick(min(candidate.at - 1, until))
+            # What events raised between two ticks is known together before anything is decided; what timers raised
+            # comes one after the other, with what was due before each of them decided first.
+            if due and candidate.due != due:
+                self._decide.on_tick(min(due, until))
+            if candidate.at > last:
+                last = candidate.at
+                self._decide.on_tick(min(last - 1, until))
+            elif candidate.due and candidate.due != due:
+                self._decide.on_tick(min(candidate.due - 1, until))
+            due = candidate.due
             self._apply(candidate)
         self._decide.on_tick(until)
         self._flow.now = until

@@ -246,7 +246,7 @@ class DetectPartition:
         self._numbered = (offset, self._numbered[1] + 1 if self._numbered[0] == offset else 0)
         return self._numbered[1]
 
-    def _hand_over(self, now: int, offset: int) -> None:
+    def _hand_over(self, now: int, offset: int, due: int = 0) -> None:
         """What was raised goes to whoever decides for its unit, each with the moment at which it would have been live.
 
         What a timer raised before the event of `now` was raised when that timer was due, lateness included.
@@ -257,7 +257,7 @@ class DetectPartition:
             at = max(at, self._tick + 1)
             self.open_signals[signal.detector] += 1 if signal.state == "firing" else -1
             number = self._number(offset)
-            self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal))
+            self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal, due=due))
         self._raised += signals
 
     def _candidate(self, candidate: wire.Candidate) -> None:
@@ -308,9 +308,9 @@ class DetectPartition:
             return
         while (wake := entities.next_wake()) < until:
             on_tick(wake)
-            self._hand_over(wake, offset)
+            self._hand_over(wake, offset, due=wake)
         on_tick(until)
-        self._hand_over(until, offset)
+        self._hand_over(until, offset, due=until)
         self._tick = until
         if self._erased:
             self._forget_names()

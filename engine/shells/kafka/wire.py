@@ -74,7 +74,8 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """What detect hands to decide: a signal, or a profile of one of the unit's entities.
 
     `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
-    where it came from, so that it is taken once however often it was written.
+    where it came from, so that it is taken once however often it was written. `due` is set where a timer raised it: the
+    moment at which that timer was to run, which may be long past.
     """
 
     unit: str
@@ -84,6 +85,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int
     signal: Signal | None = None
     profile: Addressed | None = None
+    due: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True):
