@@ -5,7 +5,6 @@ The file is written without waiting for the disk: it must outlive the process, n
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -28,7 +27,6 @@ class Attempts:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._before = self._read()
-        self._file: int | None = None
 
     def _read(self) -> Attempt:
         try:
@@ -56,13 +54,6 @@ class Attempts:
     def clear(self) -> None:
         """The process stops of its own will."""
         self._path.unlink(missing_ok=True)
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
 
     def _write(self, attempt: Attempt) -> None:
-        """In place, as opening a file for every batch would cost more than writing it."""
-        if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        content = msgspec.json.encode(attempt)
-        os.ftruncate(self._file, os.pwrite(self._file, content, 0))
+        self._path.write_bytes(msgspec.json.encode(attempt))

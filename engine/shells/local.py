@@ -36,8 +36,6 @@ from engine.shells.wiring import build_sinks, load_configuration, plan_of
 from engine.spec.types import Configuration
 
 POLL_S = 0.2
-# What was decided in a batch is sent before the next, so with the clock of the events a batch is not to span too much.
-EVENT_CLOCK_BATCH = 2_000
 RELOAD_CHECK_S = 10.0
 HOUSE_EVERY_S = 60.0
 DRAIN_MS = 8_000
@@ -183,8 +181,6 @@ class LocalShell:
         partition = self.partition
         rows = read_all(self._configuration.project, self.options.data, partition.router, partition.places)
         size = self._configuration.project.bounds.events_per_batch
-        if self.options.event_clock:
-            size = min(size, EVENT_CLOCK_BATCH)
         while not self._stopping.is_set():
             batch = list(islice(rows, size))
             if not batch:

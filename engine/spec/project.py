@@ -48,7 +48,7 @@ class BoundsDocument(msgspec.Struct, frozen=True, kw_only=True):
     depth: Annotated[int, As.COUNT, "levels of nesting in one event"] = 32
     keys_per_entity_kind: Annotated[int, As.COUNT, "entities of one kind"] = 5_000_000
     record_bytes: Annotated[int, As.COUNT, "bytes of what is remembered of one entity"] = 1_048_576
-    events_per_batch: Annotated[int, As.COUNT, "events between two commits"] = 10_000
+    events_per_batch: Annotated[int, As.COUNT, "events between two commits"] = 2_000
     seen_ids: Annotated[int, As.COUNT, "event ids remembered per entity"] = 1_024
     send_attempts: Annotated[int, As.COUNT, "tries to send an action"] = 8
     send_timeout: Annotated[int, As.DURATION, Span(1, 10 * MINUTE_MS), "how long one try may take"] = 8 * SECOND_MS

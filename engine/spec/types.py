@@ -269,7 +269,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 32
     keys_per_entity_kind: int = 5_000_000
     record_bytes: int = 1_048_576
-    events_per_batch: int = 10_000
+    events_per_batch: int = 2_000
     seen_ids: int = 1_024
     send_attempts: int = 8
     send_timeout_ms: int = 8 * SECOND_MS

@@ -120,6 +120,7 @@ def test_a_copy_without_its_mark_is_noticed_too(tmp_path: Path) -> None:
 
 def test_every_metric_is_explained_on_the_page() -> None:
 
+    page = (ROOT / "docs" / "metrics.md").read_text()
     names = set(re.findall(r"^# TYPE (\S+)", Metrics().text().decode(), re.MULTILINE))
-    missing = sorted(name for name in names if not name.endswith("_created") and name not in PAGE)
-    assert not missing, f"docs/operations.md does not explain: {missing}"
+    missing = sorted(name for name in names if not name.endswith("_created") and name not in page)
+    assert not missing, f"docs/metrics.md does not explain: {missing}"

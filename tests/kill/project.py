@@ -24,7 +24,7 @@ sinks:
 channels: {{desk: desk, sms: sms, log: log}}
 wait: 2s
 dedup_for: 30d
-bounds: {{events_per_batch: {batch}, record_bytes: {record_bytes}}}
+bounds: {{events_per_batch: {batch}, record_bytes: {record_bytes}, send_attempts: 50}}
 """
 DETECTORS = """
 detector: break-in
