@@ -14,6 +14,7 @@ from tests.worker.world import Worker, World
 
 BOUNCES = int(os.environ.get("BOUNCES", "5"))
 RESUMED_WITHIN_S = 60
+NO_BROKER = 1
 
 pytestmark = pytest.mark.slow
 
@@ -25,16 +26,15 @@ def test_a_broker_that_dies_and_comes_back_costs_nothing(new_broker: NewBroker, 
     workers = [world.worker("a"), world.worker("b")]
     for bounce in range(BOUNCES):
         broker.restart(kill=bounce % 5 in {0, 2, 4})
-        until_it_goes_on(world, progress(world))
-        workers = supervised(world, workers)
+        until_it_goes_on(world, workers, progress(world))
     world.until_done(120)
     world.verify()
 
 
 def supervised(world: World, workers: list[Worker]) -> list[Worker]:
-    """A worker that gave up is started again, as a supervisor would."""
+    """A worker that gave up, or found no broker at its start, is started again, as a supervisor would."""
     ended = [worker for worker in workers if worker.process.poll() is not None]
-    assert all(worker.process.returncode == GAVE_UP for worker in ended), [worker.said() for worker in ended]
+    assert all(worker.process.returncode in {GAVE_UP, NO_BROKER} for worker in ended), [w.said() for w in ended]
     return [worker if worker not in ended else world.worker(worker.name) for worker in workers]
 
 
@@ -42,5 +42,9 @@ def progress(world: World) -> int:
     return len(world.decisions()) + len(world.desk_lines())
 
 
-def until_it_goes_on(world: World, before: int) -> None:
-    world.until(lambda: progress(world) > before or not world.lacking(), "it does not go on", RESUMED_WITHIN_S)
+def until_it_goes_on(world: World, workers: list[Worker], before: int) -> None:
+    def goes_on() -> bool:
+        workers[:] = supervised(world, workers)
+        return progress(world) > before or not world.lacking()
+
+    world.until(goes_on, "it does not go on", RESUMED_WITHIN_S)
