@@ -11,8 +11,8 @@ from tests.worker.world import working
 pytestmark = pytest.mark.slow
 
 
-# Seed 4 has events an hour late that only the order of the whole file explains, so its rows stand in one partition.
-@pytest.mark.parametrize(("partitions", "workers", "seed"), [(1, 1, 4), (4, 1, 5), (4, 2, 5)])
+# Seed 1 has events an hour late that only the order of the whole file explains, so its rows stand in one partition.
+@pytest.mark.parametrize(("partitions", "workers", "seed"), [(1, 1, 1), (1, 1, 4), (4, 1, 5), (4, 2, 5)])
 def test_a_worker_decides_what_a_backtest_decides(
     partitions: int, workers: int, seed: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
