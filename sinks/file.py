@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -33,6 +34,8 @@ Result = TypeVar("Result")
 
 # How every line of ours starts; a tail without a line end is ours to remove only if it starts so.
 _START = b'{"specversion":'
+# Below what a send may take, so that it is this sink that says what happened.
+_LOCK_WAIT_S = 1.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +57,16 @@ class Sink:
         self._lost_sync = False
 
     async def open(self) -> None:
-        """Create the file and remove a line that a crash left half written."""
+        """Create the file and remove a line that a crash left half written.
+
+        It waits for nobody: another process may be stopped with the lock in its hands.
+        """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with _opened(self._path) as file:
-                _mend(file)
+                with suppress(TimeoutError):
+                    _lock(file, wait_s=0)
+                    _mend(file)
                 os.fsync(file)  # what confirm() will find was perhaps never synced by the process that wrote it
             _sync_folder(self._path.parent)
         except OSError as error:
@@ -69,7 +77,10 @@ class Sink:
         return await self._on_worker(lambda: self._append(encoded(action) + b"\n"))
 
     async def confirm(self, action_id: str) -> Verdict | None:
-        """Delivered where the file holds the action, Retry where it does not, None after the disk failed to sync."""
+        """Delivered where the file holds the action, Retry where it does not.
+
+        None after the disk failed to sync, and while another process may be in the middle of writing.
+        """
         if self._lost_sync:
             return None
         return await self._on_worker(lambda: self._look_for(action_id))
@@ -86,11 +97,15 @@ class Sink:
     def _append(self, line: bytes) -> Verdict:
         try:
             with _opened(self._path) as file:
+                _lock(file)
                 return self._write(file, line)
+        except TimeoutError:
+            return Retry(f"{self._path.name} is locked by another process")
         except OSError as error:
             return Retry(f"{self._path.name} cannot be opened: {error.strerror}")
 
     def _write(self, file: int, line: bytes) -> Verdict:
+        _mend(file)
         size = os.fstat(file).st_size
         try:
             written = os.write(file, line)
@@ -115,6 +130,7 @@ class Sink:
         sought = action_id.encode()
         try:
             with self._path.open("rb") as file:
+                _lock(file.fileno())
                 found = any(sought in line and _id_of(line) == action_id for line in file)
         except FileNotFoundError:
             found = False
@@ -125,21 +141,34 @@ class Sink:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A file to append to, locked against other writers that keep to the lock."""
+    """A file to append to. Whatever lock it has goes when it is closed."""
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
         yield file
     finally:
         os.close(file)
 
 
+def _lock(file: int, wait_s: float = _LOCK_WAIT_S) -> None:
+    """Lock it against others who keep to the lock. Raises TimeoutError where somebody else has it for too long."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError from None
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _mend(file: int) -> None:
     """Give the file a clean end: half a line of ours is cut off, anything else gets the line end it lacks."""
     size = os.fstat(file).st_size
-    tail = _tail(file, size)
-    if not tail:
+    if not size or os.pread(file, 1, size - 1) == b"\n":
         return
+    tail = _tail(file, size)
     if _id_of(tail) or not (tail.startswith(_START) or _START.startswith(tail)):
         os.write(file, b"\n")
     else:

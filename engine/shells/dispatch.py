@@ -17,7 +17,7 @@ from engine.model import Action
 from engine.ports import Confirming, Delivered, Rejected, Retry, Sink, Unknown
 from engine.shells.faults import fault_point
 from engine.shells.ledger import WAITING, Ledger, Pause, Row, Settled, State
-from engine.shells.outcome import PAUSE_MS, RETRY_AFTER_MAX_MS, in_doubt, outlived, settled
+from engine.shells.outcome import PAUSE_MS, RETRY_AFTER_MAX_MS, SCHEDULE_MS, in_doubt, outlived, settled
 from engine.shells.sending import AT_ONCE, NotSent, Sending, Sent
 from engine.spec.types import Bounds
 
@@ -261,7 +261,9 @@ class Dispatcher:
         lane = self._lanes.get(row.sink)
         if lane is None:
             return Settled(state=State.UNKNOWN, why=f"{why}, and its sink is no longer in the project file")
-        return await self._resolved(row, why, lane)
+        found = await self._resolved(row, why, lane)
+        # The wait is for a receiver in trouble. Here it was this process that was, however often it was tried before.
+        return msgspec.structs.replace(found, next_at=min(found.next_at, self._clock() + SCHEDULE_MS[0]))
 
     def _report_stranded(self) -> None:
         for (sink, state), count in self._ledger.counts().items():

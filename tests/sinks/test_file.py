@@ -1,5 +1,6 @@
 """The file sink's promises about what is on the disk."""
 
+import fcntl
 import os
 import resource
 
@@ -34,6 +35,25 @@ async def test_a_whole_line_that_lacks_only_its_end_is_kept(log, tmp_path, actio
     await log.open()
     assert (tmp_path / "out.jsonl").read_bytes() == whole
     assert await log.confirm("a1") == Delivered()
+
+
+async def test_half_a_line_of_another_process_does_not_swallow_the_next(log, tmp_path, action):
+    await log.send(action("a1"))
+    whole = (tmp_path / "out.jsonl").read_bytes()
+    (tmp_path / "out.jsonl").write_bytes(whole + whole[:40])
+    assert await log.send(action("a2")) == Delivered()
+    assert await log.confirm("a2") == Delivered()
+
+
+async def test_a_lock_that_another_process_never_lets_go_of_holds_nothing_up(log, tmp_path, action):
+    """It may have been stopped in the middle of writing, so nobody can tell what it will still write."""
+    await log.send(action("a1"))
+    with (tmp_path / "out.jsonl").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        await log.open()
+        assert isinstance(await log.send(action("a2")), Retry)
+        assert await log.confirm("a1") is None
+    assert await log.send(action("a2")) == Delivered()
 
 
 async def test_what_somebody_else_wrote_is_not_removed(log, tmp_path):

@@ -60,7 +60,7 @@ def test_killed_at_each_named_point_it_loses_nothing_and_repeats_nothing(
     for point in WORKER_POINTS:
         killed_at(world, f"{point}:{count}")
     worker = world.worker()
-    world.until_done(40, worker)
+    world.until_done(150, worker)
     assert worker.stop() == 0, worker.said()
     world.verify()
 

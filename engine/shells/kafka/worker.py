@@ -82,6 +82,7 @@ class Worker:
         self._fault: BaseException | None = None
         self._alive_at = time.monotonic()
         self._reload_due = self._house_due = 0.0
+        self._chores: asyncio.Task[None] | None = None
         self.shared = Shared(
             link=Link(self._connection),
             topics=topics_of(configuration.project),
@@ -116,10 +117,12 @@ class Worker:
         self._seam = self._new_seam()
         await self._seam.start()
         self._note_reload()
+        pulse = asyncio.create_task(self._pulse())
         while not self._stopping.is_set() and self._fault is None:
             await self._beat()
         if self._fault is not None:
             os._exit(GAVE_UP)  # whatever is under way is taken again by whoever comes next
+        pulse.cancel()  # so that a drain that never ends is seen by the watchdog
         await self._drain()
         if server:
             await server.stop()
@@ -167,6 +170,8 @@ class Worker:
 
     async def _drain(self) -> None:
         """Take nothing more, let what is in flight come to an end, and leave the group."""
+        if self._chores is not None:
+            self._chores.cancel()
         within_s, began = self._kafka.drain_within_ms / 1000, time.monotonic()
         await self._seam.finish(within_s / 3)
         await self._owned.drain(int(max(0.5, within_s * 0.8 - (time.monotonic() - began)) * 1000))
@@ -220,8 +225,13 @@ class Worker:
 
     # ---- now and then
 
+    async def _pulse(self) -> None:
+        """Show that the event loop comes round, whatever the rest of this waits for."""
+        while True:
+            self._alive_at = time.monotonic()
+            await asyncio.sleep(BEAT_S / 2)
+
     async def _beat(self) -> None:
-        self._alive_at = time.monotonic()
         try:
             await asyncio.wait_for(self._stopping.wait(), BEAT_S)
         except TimeoutError:
@@ -230,19 +240,29 @@ class Worker:
     async def _look_around(self) -> None:
         try:
             await self._look_at_lag()
-            await self._owned.tend(self._ends, self._taken)
         except (KafkaError, TimeoutError) as fault:
             # A broker that does not answer says nothing of us; if it stays away, writing will fail for good.
             log.warning("Kafka does not answer", why=type(fault).__name__)
         if self._routing.fault is not None:
             self._give_up(self._routing.fault)
-        now = time.monotonic()
-        if self._reload_asked or now >= self._reload_due:
-            self._reload_due, self._reload_asked = now + RELOAD_CHECK_S, False
-            await self._reload()
-        if now >= self._house_due:
-            self._house_due = now + HOUSE_EVERY_S
-            await self._keep_house()
+        # Chores wait for partitions, and for the broker: what stands still has to be noticed meanwhile.
+        if self._chores is None or self._chores.done():
+            self._chores = asyncio.create_task(self._do_chores())
+
+    async def _do_chores(self) -> None:
+        try:
+            await self._owned.tend(self._ends, self._taken)
+            now = time.monotonic()
+            if self._reload_asked or now >= self._reload_due:
+                self._reload_due, self._reload_asked = now + RELOAD_CHECK_S, False
+                await self._reload()
+            if now >= self._house_due:
+                self._house_due = now + HOUSE_EVERY_S
+                await self._keep_house()
+        except (KafkaError, TimeoutError) as fault:
+            log.warning("Kafka does not answer", why=type(fault).__name__)
+        except Exception as fault:
+            self._give_up(fault)
 
     async def _look_at_lag(self) -> None:
         """How far behind each partition is, and whether it moves."""
