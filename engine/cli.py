@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,7 +28,7 @@ from engine.shells.kafka.settings import connection
 from engine.shells.preview import sampled
 from engine.shells.store import read_only
 from engine.shells.summary import Summary, counted
-from engine.shells.times import from_text
+from engine.shells.times import from_text, wall_ms
 
 app = typer.Typer(
     name="beforehand",
@@ -105,7 +104,7 @@ def simulate(
     """Make the events of a small company's week that ends now: as files, or on Kafka."""
     if (speed and not kafka) or speed < 0 or 0 < speed < 1:
         raise typer.BadParameter("--speed is 0, or 1 or more, and goes with --kafka")
-    lines = generating.lines_of(company.simulate(seed), time.time_ns() // 1_000_000, speed)
+    lines = generating.lines_of(company.simulate(seed), wall_ms(), speed)
     if not kafka:
         for path in generating.save(lines, data):
             typer.echo(f"made {path}")
@@ -337,7 +336,7 @@ def replay(
         link = connection(configuration.project.kafka, configuration.folder)
         found = asyncio.run(kafka_replay.replay(configuration.project, link, wanted, dry_run=dry_run))
     else:
-        found = replaying.replay(configuration, state, wanted, local.wall_ms(), dry_run=dry_run)
+        found = replaying.replay(configuration, state, wanted, wall_ms(), dry_run=dry_run)
     typer.echo(replaying.as_text(found, dry_run=dry_run))
 
 
@@ -356,7 +355,7 @@ def erase(
     """Forget somebody everywhere, take nothing about them any more, and say when topics have forgotten, too."""
     configuration = wiring.load_configuration(config)
     if not kafka:
-        typer.echo(erasing.erase(configuration, state, entity, local.wall_ms(), dry_run=dry_run))
+        typer.echo(erasing.erase(configuration, state, entity, wall_ms(), dry_run=dry_run))
         return
     link = connection(configuration.project.kafka, configuration.folder)
     found = asyncio.run(kafka_erase.erase(configuration.project, link, entity, wait * 1000, dry_run=dry_run))

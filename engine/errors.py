@@ -33,3 +33,10 @@ class SpecError(Exception):
 
 class OperatorError(Exception):
     """Something the person who runs the engine must change: a locked data folder, a missing file, a full disk."""
+
+
+def in_brief(wrong: SpecError | OperatorError) -> str:
+    """One line for a log: the first of several problems, and how many there are."""
+    if isinstance(wrong, OperatorError):
+        return str(wrong)
+    return f"{wrong.problems[0]} ({len(wrong.problems)} in all)"

@@ -44,6 +44,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     took_ms: int = 0
     possible_duplicate: bool = False
 
+    @property
+    def why_in_brief(self) -> str:
+        """Without what the receiver said, which may be what it was sent. The ledger keeps all of it."""
+        return self.why.partition(": ")[0]
+
 
 async def _at_once() -> None:
     """A ledger that is on the disk when its transaction ends needs no waiting."""

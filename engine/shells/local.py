@@ -18,7 +18,7 @@ import msgspec
 
 from engine.core.effects import Effects
 from engine.core.route import Row
-from engine.errors import OperatorError, SpecError
+from engine.errors import OperatorError, SpecError, in_brief
 from engine.model import Tick
 from engine.ports import Sink
 from engine.shells.dispatch import Dispatcher, Report
@@ -31,7 +31,7 @@ from engine.shells.partition import Partition
 from engine.shells.serving import Server, application
 from engine.shells.sources import read_all
 from engine.shells.store import Store, in_words
-from engine.shells.times import RunningClock
+from engine.shells.times import RunningClock, wall_ms
 from engine.shells.wiring import build_sinks, load_configuration, plan_of
 from engine.spec.types import Configuration
 
@@ -67,10 +67,6 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Watch = Callable[[Effects], None]
-
-
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class LocalShell:
@@ -166,7 +162,9 @@ class LocalShell:
         if report.what == "expired" and not self.options.follow:
             return  # recorded events have many, which the summary at the end counts
         if report.what != "delivered":
-            log.warning("action " + str(report.what), sink=report.sink, why=_told(report), attempts=report.attempts)
+            log.warning(
+                "action " + str(report.what), sink=report.sink, why=report.why_in_brief, attempts=report.attempts
+            )
 
     # ---- reading
 
@@ -296,7 +294,7 @@ class LocalShell:
             sinks = self._sinks_of(fresh)
         except (SpecError, OperatorError) as wrong:
             if self.metrics.reload_ok._value.get():  # noqa: SLF001  the only way to read a gauge
-                log.error("configuration not taken", why=_first(wrong))
+                log.error("configuration not taken", why=in_brief(wrong))
             self.metrics.reload_ok.set(0)
             return
         if fresh.version != self._configuration.version:
@@ -318,17 +316,6 @@ class LocalShell:
         self.metrics.reload_ok.set(1)
         self.metrics.reload_at.set(wall_ms() / 1000)
         log.info("configuration in force", version=version, detectors=len(self._configuration.detectors))
-
-
-def _first(wrong: SpecError | OperatorError) -> str:
-    if isinstance(wrong, OperatorError):
-        return str(wrong)
-    return f"{wrong.problems[0]} ({len(wrong.problems)} in all)"
-
-
-def _told(report: Report) -> str:
-    """The why without what the receiver said, which may be what it was sent. The ledger keeps all of it."""
-    return report.why.partition(": ")[0]
 
 
 def run(configuration: Configuration, options: RunOptions, watch: Watch = lambda effects: None) -> LocalShell:

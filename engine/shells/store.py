@@ -167,8 +167,9 @@ class Store:
 
     def drop_entities_unseen_since(self, before: int) -> list[tuple[str, str]]:
         """Those whose time-to-live has passed, gone with this call."""
-        rows = self.db.execute("DELETE FROM entities WHERE seen_at < ? RETURNING kind, key", (before,))
-        return rows.fetchall()
+        gone = self.entities_unseen_since(before)
+        self.drop_entities(gone)
+        return gone
 
     def unit(self, unit: str) -> bytes | None:
         found = self.db.execute("SELECT record FROM units WHERE unit = ?", (unit,)).fetchone()

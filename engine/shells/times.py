@@ -6,6 +6,11 @@ import time
 from datetime import UTC, datetime
 
 
+def wall_ms() -> int:
+    """Now, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 def iso(at: int) -> str:
     """2026-01-05T09:30:00.000Z, or "" for 0."""
     if not at:

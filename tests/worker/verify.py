@@ -73,7 +73,6 @@ class Evidence:
                     partitions=self.project.kafka.partitions,
                     state=scratch,
                     config=scratch,
-                    writer="judge",
                     plan=self.plan,
                 )
                 await self._restore_memory(shared, partition)
@@ -93,7 +92,7 @@ class Evidence:
 
     async def _restore_ledger(self, shared: Shared, partition: int) -> None:
         sending = Sending(sinks=lambda plan: {}, clock=lambda: 0, report=lambda report, action: None, lease_ms=0)
-        stage = DispatchPartition(shared, partition, sending)
+        stage = DispatchPartition(shared, partition, "judge", sending)
         async for found in stage._log.replay(0, await _end(shared.link, stage._log), ""):
             stage._restore(found.commit)
         self.ledger |= {row.action.id: row for row in stage.ledger._rows("1 ORDER BY seq", ())}

@@ -14,32 +14,16 @@ import msgspec
 from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
-from engine.core.plan import Plan
 from engine.core.state import Stalls
 from engine.model import Signal
 from engine.shells.erasing import strip_units
-from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
-from engine.shells.kafka.forgetting import Forgetting
-from engine.shells.kafka.log import PartitionLog
-from engine.shells.kafka.poison import Poisoned
-from engine.shells.kafka.replica import Replica
-from engine.shells.kafka.stage import (
-    CONFIGURATION,
-    Out,
-    RawRecord,
-    Shared,
-    configuration_in,
-    is_configure,
-    own_configuration,
-    plan_in,
-    unread,
-)
+from engine.shells.kafka.remembering import Remembering
+from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory
-from engine.shells.wiring import plan_of
 
 STAGE = "decide"
-FLOW, PENDING, ERASED = "flow", "pending", "erased"
+FLOW, PENDING = "flow", "pending"
 
 
 class Flow(msgspec.Struct, array_like=True):
@@ -50,111 +34,43 @@ class Flow(msgspec.Struct, array_like=True):
     now: int = 0
 
 
-class DecidePartition:
+class DecidePartition(Remembering):
     """One partition of the decide stage."""
 
-    def __init__(self, shared: Shared, partition: int) -> None:
-        self.partition = partition
-        self._shared = shared
-        self._topic = shared.topics.candidates
+    stage, letter = STAGE, "C"
+
+    def __init__(self, shared: Shared, partition: int, writer: str) -> None:
+        super().__init__(shared, partition, writer, shared.topics.candidates, shared.topics.log_decide)
         self._sources = {f"{shared.topics.events}/{number}" for number in range(shared.partitions)}
-        log = PartitionLog(shared.link, shared.topics.log_decide, partition, shared.writer)
-        self.replica = Replica(log, shared.state / STAGE / str(partition))
-        self._poisoned = Poisoned(self.replica.folder, f"{self._topic}/{partition}")
 
-    async def open(self) -> None:
-        """Take it over, and restore what it remembers. Raises OperatorError, KafkaError."""
-        replica = self.replica
-        await replica.restore(lambda done, of: self._shared.restoring(STAGE, self.partition, done, of))
-        self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
-        if CONFIGURATION not in replica.head.facts:
-            replica.fact(CONFIGURATION, own_configuration(self._shared))
-
-    def _take_plan(self, plan: Plan) -> None:
-        self._plan = plan
-        self._load()
-
-    def _load(self) -> None:
-        """Everything in memory anew from what was committed."""
+    def _restore(self) -> None:
         head, configuration = self.replica.head, self._plan.configuration
-        self.replica.discard()
-        self._effects, self._out = Effects(), Out(self._shared)
         self._flow = msgspec.msgpack.decode(head.facts.get(FLOW, b"\x90"), type=Flow)
         self._memory = Memory(self.replica, self._plan, Stalls(), self._flow.now)
         self._decide = Decide(configuration, self._memory.units, self._effects)
         self._describes = {s.name: s.describes for s in configuration.project.streams if s.describes}
-        self._erased = {name: int(until) for name, until in head.rows.get(ERASED, {}).items()}
-        self._forgetting = Forgetting(self.replica)
         # Keys sort as the candidates are to be taken.
         self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
         heapify(self._pending)
-
-    async def close(self, *, is_ours: bool) -> None:
-        """Let go of it."""
-        self._poisoned.clear()
-        self.replica.close(is_ours=is_ours)
 
     @property
     def now(self) -> int:
         """The event time that every partition of detect has reached, in ms."""
         return self._flow.now
 
-    @property
-    def position(self) -> int:
-        """The offset of the next record to take."""
-        return self.replica.head.positions.get(self._topic, 0)
+    def _settle(self) -> None:
+        self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))
+        self._memory.save()
 
-    @property
-    def restored(self) -> int:
-        """How many commits were read to have the state back."""
-        return self.replica.restored
+    def _saved(self) -> None:
+        self._memory.saved()
 
-    @property
-    def plan(self) -> Plan:
-        """What is in force here, which the files on this disk may be ahead of."""
-        return self._plan
-
-    # ---- batches
-
-    async def take(self, records: Sequence[RawRecord]) -> None:
-        """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh, begin = unread(records, self.position), 0
-        for at, record in enumerate(fresh):
-            if record.key is None and is_configure(record):
-                await self._take(fresh[begin:at])
-                await self._configure(record)
-                begin = at + 1
-        await self._take(fresh[begin:])
-
-    async def _take(self, records: Sequence[RawRecord]) -> None:
-        if not records:
-            return
-        letters = self._poisoned.keep_trying(records, self._step, self._settle, self._load)
-        effects = self._effects.take()
-        effects.dead_letters[:0] = letters
-        for letter in effects.dead_letters:
-            self._out.dead_letter(letter)
+    def _put_out(self, effects: Effects) -> None:
         topics = self._shared.topics
         for decision in effects.decisions:
             self._out.put(topics.decisions, self.partition, decision.unit.encode(), wire.encode(decision))
         for action in effects.actions:
             self._out.put(topics.actions, self.partition, action.unit.encode(), wire.encode(action))
-        await self._commit(records[-1].offset + 1)
-        await self._forgetting.go_on()
-        self._shared.told(STAGE, self.partition, effects)
-
-    def _settle(self) -> None:
-        self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))
-        self._memory.save()
-
-    async def _commit(self, position: int) -> None:
-        fault_point("C2")
-        await self._out.write()
-        fault_point("C3")
-        await self.replica.commit({self._topic: position})
-        fault_point("C5")
-        self._memory.saved()
-        self._out = Out(self._shared)
 
     # ---- stepping over records
 
@@ -207,7 +123,7 @@ class DecidePartition:
         self._decide.on_tick(until)
         self._flow.now = until
         if self._erased:
-            self._forget_names()
+            self._forget_erased()
 
     def _apply(self, candidate: wire.Candidate) -> None:
         signal, profile = candidate.signal, candidate.profile
@@ -231,9 +147,7 @@ class DecidePartition:
     def _erase(self, erase: wire.Erase) -> None:
         """Forget what a unit remembers, and what others remember of it; what waits about it is not decided."""
         name = f"{erase.entity}:{erase.key}"
-        if erase.until > self._flow.now:
-            self._erased[masked(name)] = erase.until
-            self.replica.row(ERASED, masked(name), str(erase.until).encode())
+        self._remember_erased(name, erase.until)
         self.replica.drop_units([name])
         strip_units(self._memory.units, self.replica.units_naming(erase.key), name)
         self._strip_pending(name)
@@ -254,22 +168,6 @@ class DecidePartition:
             kept.append((key, stripped))
         self._pending = kept
         heapify(self._pending)
-
-    def _forget_names(self) -> None:
-        """An erasure itself is forgotten once nothing of before it can come any more."""
-        for name in [name for name, until in self._erased.items() if until <= self._flow.now]:
-            del self._erased[name]
-            self.replica.row(ERASED, name, None)
-
-    # ---- a changed configuration
-
-    async def _configure(self, record: RawRecord) -> None:
-        message = wire.read_message(record.value or b"")
-        assert isinstance(message, wire.Configure)
-        if message.version != self._plan.configuration.version:
-            self._take_plan(plan_of(configuration_in(self._shared, message)))
-            self.replica.fact(CONFIGURATION, record.value or b"")
-        await self._commit(record.offset + 1)
 
 
 def _names(candidate: wire.Candidate) -> set[str]:

@@ -16,36 +16,20 @@ from engine.core.chain import UNIT
 from engine.core.detect import Detect
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in
-from engine.core.plan import Plan
 from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.erasing import strip_others
-from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
-from engine.shells.kafka.forgetting import Forgetting
-from engine.shells.kafka.log import PartitionLog
-from engine.shells.kafka.poison import Poisoned
-from engine.shells.kafka.replica import Replica
-from engine.shells.kafka.stage import (
-    CONFIGURATION,
-    Out,
-    RawRecord,
-    Shared,
-    configuration_in,
-    is_configure,
-    own_configuration,
-    plan_in,
-    unread,
-)
+from engine.shells.kafka.remembering import Remembering
+from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
 from engine.shells.partition import fingerprint
-from engine.shells.wiring import plan_of
 
 STAGE = "detect"
 # Time is announced in steps of this much, which is the most that it adds to the way from an event to its decision.
 STEP_MS = 10
 PROGRESS, STALLS, FINGERPRINT, SOURCES = "progress", "stalls", "plan", "sources"
-ERASED, HELD, OPEN = "erased", "held", "open"
+HELD, OPEN = "held", "open"
 CARRIED_AT_ONCE = 2_000
 
 
@@ -60,36 +44,17 @@ class Sources(msgspec.Struct, array_like=True):
     released: int = 0
 
 
-class DetectPartition:
+class DetectPartition(Remembering):
     """One partition of the detect stage."""
 
-    def __init__(self, shared: Shared, partition: int) -> None:
-        self.partition = partition
-        self._shared = shared
-        self._topic = shared.topics.events
-        self._source = f"{self._topic}/{partition}"
-        log = PartitionLog(shared.link, shared.topics.log_detect, partition, shared.writer)
-        self.replica = Replica(log, shared.state / STAGE / str(partition))
-        self._poisoned = Poisoned(self.replica.folder, self._source)
+    stage, letter = STAGE, "K"
 
-    async def open(self) -> None:
-        """Take it over, and restore what it remembers. Raises OperatorError, KafkaError."""
-        replica = self.replica
-        await replica.restore(lambda done, of: self._shared.restoring(STAGE, self.partition, done, of))
-        self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
-        if CONFIGURATION not in replica.head.facts:
-            replica.fact(CONFIGURATION, own_configuration(self._shared))
-        await self._carry_over()
+    def __init__(self, shared: Shared, partition: int, writer: str) -> None:
+        super().__init__(shared, partition, writer, shared.topics.events, shared.topics.log_detect)
 
-    def _take_plan(self, plan: Plan) -> None:
-        self._plan = plan
-        self._load()
-
-    def _load(self) -> None:
-        """Everything in memory anew from what was committed."""
+    def _restore(self) -> None:
         facts, plan = self.replica.head.facts, self._plan
-        self.replica.discard()
-        self._effects, self._out, self._raised = Effects(), Out(self._shared), list[Signal]()
+        self._raised: list[Signal] = []
         self._numbered = (-1, 0)
         self._lateness = {j.spec.name: j.lateness_ms for kind in plan.kinds.values() for j in kind.judges.values()}
         self._stalls = stalls_from_bytes(facts.get(STALLS))
@@ -102,69 +67,19 @@ class DetectPartition:
         self._sources = msgspec.msgpack.decode(facts.get(SOURCES, b"\x90"), type=Sources)
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
-        self._erased = {name: int(until) for name, until in self.replica.head.rows.get(ERASED, {}).items()}
         self.open_signals = Counter(msgspec.msgpack.decode(facts.get(OPEN, b"\x80"), type=dict[str, int]))
-        self._forgetting = Forgetting(self.replica)
         # Keys sort as the events are to be taken.
         self._held = list(self.replica.head.rows.get(HELD, {}).items())
         heapify(self._held)
         self._sources.released = max(self._sources.released, self.position)
-
-    async def close(self, *, is_ours: bool) -> None:
-        """Let go of it."""
-        self._poisoned.clear()
-        self.replica.close(is_ours=is_ours)
 
     @property
     def now(self) -> int:
         """The event time that all sources have reached, in ms."""
         return self._tick
 
-    @property
-    def position(self) -> int:
-        """The offset of the next record to take."""
-        return self.replica.head.positions.get(self._topic, 0)
-
-    @property
-    def restored(self) -> int:
-        """How many commits were read to have the state back."""
-        return self.replica.restored
-
-    @property
-    def plan(self) -> Plan:
-        """What is in force here, which the files on this disk may be ahead of."""
-        return self._plan
-
     def entity_counts(self) -> dict[str, int]:
         return dict(self._memory.entities.stored)
-
-    # ---- batches
-
-    async def take(self, records: Sequence[RawRecord]) -> None:
-        """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh, begin = unread(records, self.position), 0
-        for at, record in enumerate(fresh):
-            if record.key is None and is_configure(record):
-                await self._take(fresh[begin:at])
-                await self._configure(record)
-                begin = at + 1
-        await self._take(fresh[begin:])
-
-    async def _take(self, records: Sequence[RawRecord]) -> None:
-        if not records:
-            return
-        letters = self._poisoned.keep_trying(records, self._step, self._settle, self._load)
-        effects = self._effects.take()
-        effects.dead_letters[:0] = letters
-        effects.signals = self._raised
-        for letter in effects.dead_letters:
-            self._out.dead_letter(letter)
-        self._announce(records[-1].offset)
-        await self._commit(records[-1].offset + 1)
-        await self._forgetting.go_on()
-        self._shared.told(STAGE, self.partition, effects)
-        if self._poisoned.circuit.out:
-            self._leave_out()
 
     def _settle(self) -> None:
         replica = self.replica
@@ -174,14 +89,16 @@ class DetectPartition:
         replica.fact(OPEN, msgspec.msgpack.encode(self.open_signals, order="sorted"))
         self._memory.save()
 
-    async def _commit(self, position: int) -> None:
-        fault_point("K2")
-        await self._out.write()
-        fault_point("K3")
-        await self.replica.commit({self._topic: position})
-        fault_point("K5")
+    def _saved(self) -> None:
         self._memory.saved()
-        self._out, self._raised = Out(self._shared), []
+
+    def _put_out(self, effects: Effects) -> None:
+        """Candidates are there already; behind them, every partition of decide is told how far time has come here."""
+        effects.signals, self._raised = self._raised, []
+        if self._tick > self._announced or self._is_over:
+            mark = wire.Mark(self._source, self._tick, ended=self._is_over)
+            self._out.to_all(self._shared.topics.candidates, mark)
+            self._announced, self._is_over = self._tick, False
 
     # ---- stepping over records
 
@@ -313,27 +230,12 @@ class DetectPartition:
         self._hand_over(until, offset, due=until)
         self._tick = until
         if self._erased:
-            self._forget_names()
-
-    def _forget_names(self) -> None:
-        """An erasure itself is forgotten once no event of before it can come any more."""
-        for name in [name for name, until in self._erased.items() if until <= self._tick]:
-            del self._erased[name]
-            self.replica.row(ERASED, name, None)
-
-    def _announce(self, offset: int) -> None:
-        """Tell every partition of decide how far time has come here."""
-        if self._tick > self._announced or self._is_over:
-            mark = wire.Mark(self._source, self._tick, ended=self._is_over, offset=offset)
-            self._out.to_all(self._shared.topics.candidates, mark)
-            self._announced, self._is_over = self._tick, False
+            self._forget_erased()
 
     def _erase(self, erase: wire.Erase) -> None:
         """Forget an entity, here and in the commit to come, and whatever the records of others say of it."""
         name, entities = f"{erase.entity}:{erase.key}", self._memory.entities
-        if erase.until > self._tick:
-            self._erased[masked(name)] = erase.until
-            self.replica.row(ERASED, masked(name), str(erase.until).encode())
+        self._remember_erased(name, erase.until)
         if entities.get(erase.entity, erase.key) is not None:
             entities.drop(erase.entity, erase.key)
         self.replica.drop_entities([(erase.entity, erase.key)])
@@ -348,20 +250,6 @@ class DetectPartition:
         heapify(self._held)
 
     # ---- a changed configuration
-
-    async def _configure(self, record: RawRecord) -> None:
-        """From here on another configuration is in force. One that this engine cannot read ends the process."""
-        message = wire.read_message(record.value or b"")
-        assert isinstance(message, wire.Configure)
-        if message.version != self._plan.configuration.version:
-            self._take_plan(plan_of(configuration_in(self._shared, message)))
-            self.replica.fact(CONFIGURATION, record.value or b"")
-        await self._commit(record.offset + 1)
-        await self._carry_over()
-
-    def _leave_out(self) -> None:
-        """Go on without the detectors that too many records have broken in."""
-        self._take_plan(plan_of(self._poisoned.circuit.without(self._plan.configuration)))
 
     async def _carry_over(self) -> None:
         """Every entity meets a changed plan once, so that new detectors with timers start for all of them now."""

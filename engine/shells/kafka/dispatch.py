@@ -22,13 +22,12 @@ from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.log import Commit, PartitionLog
 from engine.shells.kafka.poison import Poisoned
-from engine.shells.kafka.replica import HEAD, RENEW_BYTES, Head
+from engine.shells.kafka.replica import HEAD, RENEW_BYTES, Head, head_of
 from engine.shells.kafka.stage import (
     CONFIGURATION,
     Out,
     RawRecord,
     Shared,
-    configuration_in,
     is_configure,
     own_configuration,
     plan_in,
@@ -36,7 +35,6 @@ from engine.shells.kafka.stage import (
 )
 from engine.shells.ledger import Ledger, Row, State, concerned
 from engine.shells.store import Store
-from engine.shells.wiring import plan_of
 
 STAGE = "dispatch"
 ERASED, FORGET = "erased", "forget"
@@ -62,16 +60,17 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
 class DispatchPartition:
     """One partition of the dispatch stage."""
 
-    def __init__(self, shared: Shared, partition: int, sending: Sending) -> None:
+    def __init__(self, shared: Shared, partition: int, writer: str, sending: Sending) -> None:
         self.partition = partition
         self._shared = shared
         self._sending = sending
-        self._topic = shared.topics.actions
-        self._log = PartitionLog(shared.link, shared.topics.log_dispatch, partition, shared.writer)
+        self.topic = shared.topics.actions
+        self._log = PartitionLog(shared.link, shared.topics.log_dispatch, partition, writer)
         self._store = Store(shared.state / STAGE / str(partition), durable=False)
         self._store.db.execute(CHANGED)
-        self._poisoned = Poisoned(self._store.folder, f"{self._topic}/{partition}")
+        self._poisoned = Poisoned(self._store.folder, f"{self.topic}/{partition}")
         self._head = Head()
+        self._facts: dict[str, bytes] = {}
         self._turn = asyncio.Lock()
         self._confirmed = 0.0
         self._log_bytes = 0
@@ -86,14 +85,8 @@ class DispatchPartition:
         """Take it over, restore the ledger, settle what is in doubt, and send. Raises OperatorError, KafkaError."""
         until = await self._log.take_over()
         self._confirmed = time.monotonic()
-        kept = self._store.fact(HEAD)
-        if kept:
-            self._head = msgspec.msgpack.decode(kept, type=Head)
-        if self._head.since < await self._log.begin():
-            # Another owner has forgotten things meanwhile, of which a log that was written anew says nothing.
-            self._store.clear()
-            self._head = Head()
-        head, last_owner = self._head, self._head.owner
+        head = self._head = await head_of(self._store, self._log)
+        last_owner = head.owner
         since = head.since
         async for found in self._log.replay(since, until, head.owner):
             last_owner = found.owner
@@ -106,7 +99,8 @@ class DispatchPartition:
         self._keep_head()
         self._erased = msgspec.msgpack.decode(head.facts.get(ERASED, b"\x80"), type=dict[str, int])
         self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
-        head.facts.setdefault(CONFIGURATION, own_configuration(self._shared))
+        if CONFIGURATION not in head.facts:
+            self._fact(CONFIGURATION, own_configuration(self._shared))
         await self._start()
 
     def _restore(self, commit: Commit) -> None:
@@ -152,7 +146,7 @@ class DispatchPartition:
 
     def _keep_head(self) -> None:
         head = self._head
-        head.since, head.owner = self._log.end, self._shared.writer
+        head.since, head.owner = self._log.end, self._log.writer
         with self._store.transaction():
             self._store.set_fact(HEAD, msgspec.msgpack.encode(head))
 
@@ -163,7 +157,7 @@ class DispatchPartition:
     @property
     def position(self) -> int:
         """The offset of the next record to take."""
-        return self._head.positions.get(self._topic, 0)
+        return self._head.positions.get(self.topic, 0)
 
     @property
     def plan(self) -> Plan:
@@ -193,7 +187,7 @@ class DispatchPartition:
             self.ledger.add(
                 [action for action in actions if not self._is_erased(action)], self._plan.configuration.project.channels
             )
-        self._head.positions[self._topic] = fresh[-1].offset + 1
+        self._head.positions[self.topic] = fresh[-1].offset + 1
         await self._flush(is_moved=True)
         if self._head.facts.get(FORGET):
             await self._forget()
@@ -214,8 +208,12 @@ class DispatchPartition:
         self._erased = {known: until for known, until in self._erased.items() if until > now} | {
             masked(name): erase.until
         }
-        self._head.facts[ERASED] = msgspec.msgpack.encode(self._erased)
-        self._head.facts[FORGET] = b"1"
+        self._fact(ERASED, msgspec.msgpack.encode(self._erased))
+        self._fact(FORGET, b"1")
+
+    def _fact(self, name: str, value: bytes) -> None:
+        """Remember it, in the log with the next commit."""
+        self._head.facts[name] = self._facts[name] = value
 
     def _is_erased(self, action: Action) -> bool:
         return bool(self._erased) and not self._erased.keys().isdisjoint(map(masked, concerned(action)))
@@ -223,7 +221,7 @@ class DispatchPartition:
     async def _forget(self) -> None:
         """After an erasure: neither the log nor the file holds any more what was forgotten."""
         async with self._turn:
-            self._head.facts[FORGET] = b""
+            self._fact(FORGET, b"")
             await self._renew()
             self._keep_head()
             await asyncio.to_thread(self._store.sweep)
@@ -231,10 +229,10 @@ class DispatchPartition:
     async def _configure(self, message: wire.Configure, content: bytes) -> None:
         if message.version == self._plan.configuration.version:
             return
-        plan = plan_of(configuration_in(self._shared, message))
+        plan = plan_in(self._shared, content)
         await self._stop_sending(self._plan.configuration.project.kafka.drain_within_ms)
         self._plan = plan
-        self._head.facts[CONFIGURATION] = content
+        self._fact(CONFIGURATION, content)
         await self._start()
 
     async def durable(self) -> None:
@@ -249,9 +247,8 @@ class DispatchPartition:
             out, self._out = self._out, Out(self._shared)
             await out.write()
             fault_point("S3")
-            head = self._head
-            commit = Commit(dict(head.positions), dict(head.facts), rows=rows)
-            self._log_bytes += await self._log.append(commit)
+            facts, self._facts = self._facts, {}
+            self._log_bytes += await self._log.append(Commit(dict(self._head.positions), facts, rows=rows))
             self._confirmed = time.monotonic()
             fault_point("S5")
             self._store.db.execute("DELETE FROM changed WHERE seq <= ?", (latest,))
@@ -273,11 +270,11 @@ class DispatchPartition:
         """Write the whole ledger behind a new beginning of the log, and drop what is before it."""
         begin = await self._log.begin_anew()
         names = [(t, name) for t, column in TABLES.items() for (name,) in self._names(t, column)]
-        self._log_bytes = 0
-        for at in range(0, len(names) or 1, RENEWED_AT_ONCE):
+        await self._log.append(Commit(dict(self._head.positions), dict(self._head.facts)))
+        self._log_bytes, self._facts = 0, {}
+        for at in range(0, len(names), RENEWED_AT_ONCE):
             rows = [(table, name, self._content(table, name)) for table, name in names[at : at + RENEWED_AT_ONCE]]
-            head = self._head
-            await self._log.append(Commit(dict(head.positions), dict(head.facts), rows=rows))
+            await self._log.append(Commit(rows=rows))
         await self._log.truncate(begin)
 
     def _names(self, table: str, column: str) -> list[tuple[str]]:
@@ -308,7 +305,7 @@ class DispatchPartition:
         row = self.ledger.get(report.action_id) if report.action_id else None
         self._sending.report(report, row.action if row else None)
         if row is not None:
-            self._receipt(row, str(report.what), report.why.partition(": ")[0])
+            self._receipt(row, str(report.what), report.why_in_brief)
 
     def _receipt(self, row: Row, what: str, why: str) -> None:
         """What became of an action goes out with the next commit."""

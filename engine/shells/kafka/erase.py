@@ -20,7 +20,7 @@ from engine.shells.kafka.browse import linked, partitions_of, records_of
 from engine.shells.kafka.cluster import reached
 from engine.shells.kafka.link import Link, acknowledged
 from engine.shells.kafka.topics import TopicSpec, topics_of
-from engine.shells.times import iso
+from engine.shells.times import iso, wall_ms
 from engine.spec.types import ProjectSpec
 
 # For topics that keep everything: as good as for ever.
@@ -57,7 +57,7 @@ async def erase(
 ) -> Erasure:
     """Erase `customer:c7`; wait so long for the stages. Raises OperatorError."""
     kind, key = name_of(text, project)
-    specs, now = topics_of(project).all(), time.time_ns() // 1_000_000
+    specs, now = topics_of(project).all(), wall_ms()
     async with reached(connection) as kafka:
         states = await kafka.topics(spec.name for spec in specs)
         configs = await kafka.configs(spec.name for spec in specs if not states[spec.name].error)

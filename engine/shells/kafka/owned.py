@@ -7,19 +7,22 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-import msgspec
-
 from engine.errors import OperatorError
 from engine.shells.kafka import decide, detect, dispatch, route
 from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.dispatch import DispatchPartition, Sending
 from engine.shells.kafka.log import Fenced
+from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.route import RoutePartition, Routing
 from engine.shells.kafka.seam import Place
 from engine.shells.kafka.stage import RawRecord, Shared, StagePartition
 from engine.shells.logs import logger
 from engine.shells.metrics import WorkerMetrics
+from engine.shells.times import wall_ms
+
+# Those that have a log, and with it a position and a configuration of their own.
+Keeping = Remembering | DispatchPartition
 
 log = logger("worker")
 
@@ -82,14 +85,13 @@ class Owned:
 
     def _new_stage(self, topic: str, partition: int) -> StagePartition:
         # A name for each taking over, so that nothing written under an earlier one can be mistaken for it.
-        shared = msgspec.structs.replace(self._shared, writer=uuid.uuid4().hex[:16])
-        stage = self._stage_of[topic]
+        shared, stage, writer = self._shared, self._stage_of[topic], uuid.uuid4().hex[:16]
         if stage == detect.STAGE:
-            return DetectPartition(shared, partition)
+            return DetectPartition(shared, partition, writer)
         if stage == decide.STAGE:
-            return DecidePartition(shared, partition)
+            return DecidePartition(shared, partition, writer)
         if stage == dispatch.STAGE:
-            return DispatchPartition(shared, partition, self._sending)
+            return DispatchPartition(shared, partition, writer, self._sending)
         return RoutePartition(shared, self._routing, topic, partition)
 
     async def _open(self, place: Place, stage: StagePartition) -> None:
@@ -102,14 +104,14 @@ class Owned:
             self._fail(place, fault)
             raise
         name, (_, partition) = self._stage_of[place[0]], place
-        if isinstance(stage, DetectPartition | DecidePartition):
+        if isinstance(stage, Remembering):
             self._metrics.restored(name, partition, stage.restored, time.monotonic() - began)
         if isinstance(stage, DetectPartition):
             self._metrics.restored_firing(partition, stage.open_signals)
 
     async def _compare(self, place: Place, stage: StagePartition) -> None:
         """Input is let go of after the log has its batch. Where the log knows less, it has lost something."""
-        if not isinstance(stage, DetectPartition | DecidePartition | DispatchPartition):
+        if not isinstance(stage, Keeping):
             return
         group = self._shared.plan.configuration.project.kafka.group
         committed, position = await self._shared.link.committed(group, [place]), stage.position
@@ -155,7 +157,7 @@ class Owned:
             self._metrics.fenced(self._stage_of[topic])
             raise
         took_s = time.monotonic() - began
-        self._metrics.batch(self._stage_of[topic], partition, len(records), took_s, time.time_ns() // 1_000_000)
+        self._metrics.batch(self._stage_of[topic], partition, len(records), took_s, wall_ms())
         if isinstance(stage, DetectPartition):
             self._metrics.watermark(partition, stage.now)
 
@@ -169,14 +171,13 @@ class Owned:
 
     def positions(self) -> dict[Place, int]:
         """Where those that remember it are to be read on."""
-        kinds = DetectPartition | DecidePartition | DispatchPartition
-        return {place: stage.position for place, stage in self.ready() if isinstance(stage, kinds)}
+        return {place: stage.position for place, stage in self.ready() if isinstance(stage, Keeping)}
 
     def measure(self) -> dict[str, int]:
         """Show the size of what is remembered. Returns how many entities of each kind."""
         counts: dict[str, int] = {}
         for (topic, partition), stage in self.ready():
-            if isinstance(stage, DetectPartition | DecidePartition):
+            if isinstance(stage, Remembering):
                 self._metrics.state_size(self._stage_of[topic], partition, stage.replica.size())
             for kind, count in stage.entity_counts().items() if isinstance(stage, DetectPartition) else ():
                 counts[kind] = counts.get(kind, 0) + count

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from engine.shells.attempts import Attempts
 from engine.shells.circuit import Circuit
 from engine.shells.kafka.stage import RawRecord
 from engine.shells.memory import OversizedRecord
+from engine.shells.times import wall_ms
 
 # Faults that say nothing about the record that was being taken when they showed.
 NOT_THE_RECORD = (OperatorError, sqlite3.Error, MemoryError)
@@ -63,7 +63,7 @@ class Poisoned:
             except Exception as fault:
                 again()
                 if one_by_one and (record := self._culprit(fault, records, letters)) is not None:
-                    self.circuit.blame(fault, time.time_ns() // 1_000_000)
+                    self.circuit.blame(fault, wall_ms())
                     letters[record.offset] = self._letter(record, *_named(fault))
                 elif one_by_one:
                     raise

@@ -52,6 +52,17 @@ class Head(msgspec.Struct, array_like=True):
     rows: dict[str, dict[str, bytes]] = {}
 
 
+async def head_of(store: Store, log: PartitionLog) -> Head:
+    """How far a file goes. One that ends where the log has been cut is emptied."""
+    kept = store.fact(HEAD)
+    head = msgspec.msgpack.decode(kept, type=Head) if kept else Head()
+    if head.since >= await log.begin():
+        return head
+    # Another owner has forgotten things meanwhile, of which a log that was written anew says nothing.
+    store.clear()
+    return Head()
+
+
 class Replica:
     """One partition's memory, in the shape that `Memory` reads and writes it."""
 
@@ -77,13 +88,7 @@ class Replica:
     async def restore(self, progress: Progress = _untold) -> None:
         """Take the partition over and read what is remembered. Raises OperatorError, KafkaError."""
         until = await self.log.take_over()
-        kept = self.store.fact(HEAD)
-        if kept:
-            self.head = msgspec.msgpack.decode(kept, type=Head)
-        if self.head.since < await self.log.begin():
-            # Another owner has forgotten things meanwhile, of which a log that was written anew says nothing.
-            self.store.clear()
-            self.head = Head()
+        self.head = await head_of(self.store, self.log)
         self._layouts = self.store.layouts()
         since = self.head.since
         async for found in self.log.replay(since, until, self.head.owner):

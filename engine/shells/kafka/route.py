@@ -19,6 +19,7 @@ from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.poison import Poisoned
 from engine.shells.kafka.stage import Out, RawRecord, Shared
+from engine.shells.times import wall_ms
 
 STAGE = "route"
 LOG_APPEND_TIME = 1
@@ -164,7 +165,7 @@ class RoutePartition:
         for letter in [*letters, *(_of_stream(letter, stream) for letter in poisoned)]:
             out.dead_letter(letter)
         self._heard, self._is_ended = time.monotonic(), False
-        self._note_progress(out, records[-1].offset)
+        self._note_progress(out)
         fault_point("R2")
         async with self._writing:
             await out.write()
@@ -177,7 +178,7 @@ class RoutePartition:
 
     def _step(self, records: Sequence[RawRecord]) -> None:
         spec, router = self._routing.streams[self._topic], self._routing.router
-        now = 0 if self._shared.event_clock else time.time_ns() // 1_000_000
+        now = 0 if self._shared.event_clock else wall_ms()
         source, put, topic = self._source, self._out.keyed, self._shared.topics.events
         encode, addressed, key_of = wire.encode, wire.addressed, wire.key_of
         rows = (
@@ -196,16 +197,16 @@ class RoutePartition:
                 reached = 0 if now else router.reached(source)
                 put(topic, key_of(found), encode(addressed(found, reached if reached > found.event.at else 0)))
 
-    def _note_progress(self, out: Out, offset: int) -> None:
+    def _note_progress(self, out: Out) -> None:
         """Behind the events of a batch: how far their source has come."""
         changes, spec = self._routing.router.changes(), self._routing.streams[self._topic]
         self._routing.put_learnt(changes.aliases, out)
         self._reached = max(self._reached, changes.progress.reached.get(self._source, 0))
         self._routing.reached[self._source] = self._reached
         self._flowed = max(self._flowed, changes.progress.last.get(spec.name, 0))
-        out.to_all(self._shared.topics.events, self._now(offset=offset))
+        out.to_all(self._shared.topics.events, self._now())
 
-    def _now(self, *, offset: int = -1, idle: bool = False, quiet: bool = False, wall: int = 0) -> wire.Mark:
+    def _now(self, *, idle: bool = False, quiet: bool = False, wall: int = 0) -> wire.Mark:
         return wire.Mark(
             self._source,
             self._reached,
@@ -215,7 +216,6 @@ class RoutePartition:
             ended=self._is_ended,
             stream=self._routing.streams[self._topic].name if self._flowed else "",
             flowed=self._flowed,
-            offset=offset,
         )
 
     async def beat(self, *, is_caught_up: bool) -> None:
@@ -229,9 +229,8 @@ class RoutePartition:
                 self._is_ended = True
                 await self._mark(self._now())
             return
-        wall = time.time_ns() // 1_000_000
         is_idle = silent_ms >= self._routing.streams[self._topic].idle_after_ms
-        await self._mark(self._now(idle=is_idle, quiet=True, wall=wall))
+        await self._mark(self._now(idle=is_idle, quiet=True, wall=wall_ms()))
 
     async def _mark(self, mark: wire.Mark) -> None:
         out = Out(self._shared)

@@ -221,10 +221,6 @@ class Seam:
         if lane is not None:
             await lane.between_batches(work)
 
-    async def seek(self, place: Place, offset: int) -> None:
-        """Go on reading a partition from another offset."""
-        await self.app.consumer.seek(TP(*place), offset)
-
     # ---- inside
 
     async def _agent(self, stream: Any) -> None:

@@ -31,8 +31,9 @@ CONFIGURATION = "configuration"
 class Shared(msgspec.Struct, kw_only=True):
     """What the stages of one process share. `plan` is of the configuration that the files on its disk say.
 
-    `writer` names this process among all that ever were. `event_clock`: time follows the events alone, for history.
-    `told` gets the effects of each batch once they count, `arrived` the time of its latest event.
+    `event_clock`: time follows the events alone, for history. `travelled`: the plans of other configurations that
+    partitions still have in force, by version. `told` gets the effects of each batch once they count, `arrived` the
+    time of its latest event.
     """
 
     link: Link
@@ -40,8 +41,8 @@ class Shared(msgspec.Struct, kw_only=True):
     partitions: int
     state: Path
     config: Path
-    writer: str
     plan: Plan
+    travelled: dict[str, Plan] = {}
     event_clock: bool = False
     told: Callable[[str, int, Effects], None] = lambda stage, partition, effects: None
     arrived: Callable[[int], None] = lambda at_ms: None
@@ -67,7 +68,6 @@ class Out:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._pairs: defaultdict[tuple[str, int], list[Pair]] = defaultdict(list)
-        self._letters = 0
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
         self._pairs[topic, partition].append((key, value))
@@ -84,8 +84,7 @@ class Out:
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Dead letters are spread, as nobody needs them in order."""
-        self._letters += 1
-        partition = self._letters % self._shared.partitions
+        partition = letter.position % self._shared.partitions
         self._pairs[self._shared.topics.dead_letters, partition].append((None, wire.encode_letter(letter)))
 
     async def write(self) -> None:
@@ -143,4 +142,7 @@ def plan_in(shared: Shared, content: bytes | None) -> Plan:
     assert isinstance(configure, wire.Configure)
     if configure.version == shared.plan.configuration.version:
         return shared.plan
-    return plan_of(configuration_in(shared, configure))
+    plan = shared.travelled.get(configure.version)
+    if plan is None:
+        plan = shared.travelled[configure.version] = plan_of(configuration_in(shared, configure))
+    return plan

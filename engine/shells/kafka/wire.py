@@ -36,7 +36,6 @@ class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
     (0 where time follows the events alone). `idle`: nothing has come from it for long; `quiet`: it was read to its
     end, and nothing came since. `stream` and `flowed`: its stream, and the latest event time of that. `ended`: recorded
     input has ended here. `expects`: all sources there are, so that time waits for those that have not been heard of.
-    `offset` is what the source had read when it wrote this.
     """
 
     source: str
@@ -48,7 +47,6 @@ class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
     stream: str = ""
     flowed: int = 0
     expects: tuple[str, ...] = ()
-    offset: int = -1
 
 
 class Configure(msgspec.Struct, frozen=True, tag="configure"):

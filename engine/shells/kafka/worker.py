@@ -16,16 +16,15 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from engine.core.effects import Effects
-from engine.errors import OperatorError, SpecError
+from engine.errors import OperatorError, SpecError, in_brief
 from engine.model import Action
 from engine.shells.dispatch import Report
 from engine.shells.kafka import decide, detect, dispatch, route, wire
-from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.dispatch import DispatchPartition, Sending
 from engine.shells.kafka.doctor import examine
 from engine.shells.kafka.link import Link, acknowledged
-from engine.shells.kafka.owned import Owned
+from engine.shells.kafka.owned import Keeping, Owned
 from engine.shells.kafka.route import Routing
 from engine.shells.kafka.seam import Place, Seam
 from engine.shells.kafka.settings import connection
@@ -35,6 +34,7 @@ from engine.shells.kafka.watch import GAVE_UP, Movement, Watchdog
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics, WorkerMetrics
 from engine.shells.serving import Server, application
+from engine.shells.times import wall_ms
 from engine.shells.wiring import build_sinks, load_configuration, plan_of
 from engine.spec.types import Configuration
 
@@ -57,10 +57,6 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     event_clock: bool = False
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
-
-
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Worker:
@@ -89,7 +85,6 @@ class Worker:
             partitions=self._kafka.partitions,
             state=options.state,
             config=options.config,
-            writer="",
             plan=plan_of(configuration),
             event_clock=options.event_clock,
             told=self._told,
@@ -218,8 +213,8 @@ class Worker:
         if report.what in {"paused", "resumed"}:
             self._own.paused(report.sink, is_paused=report.what == "paused")
         if report.what != "delivered":
-            why = report.why.partition(": ")[0]
-            log.warning("action " + str(report.what), sink=report.sink, why=why, attempts=report.attempts)
+            why, attempts = report.why_in_brief, report.attempts
+            log.warning("action " + str(report.what), sink=report.sink, why=why, attempts=attempts)
         elif action is not None:
             self.metrics.sent(action, wall_ms())
 
@@ -298,8 +293,7 @@ class Worker:
             build_sinks(fresh, self.options.state, "stdout" if self.options.dry_run else "")
         except (SpecError, OperatorError) as wrong:
             if self.metrics.reload_ok._value.get():  # noqa: SLF001  the only way to read a gauge
-                why = str(wrong.problems[0]) if isinstance(wrong, SpecError) else str(wrong)
-                log.error("configuration not taken", why=why)
+                log.error("configuration not taken", why=in_brief(wrong))
             self.metrics.reload_ok.set(0)
             return
         if fresh.version != self._configuration.version:
@@ -318,17 +312,8 @@ class Worker:
 
     async def _offer_configuration(self, stage: StagePartition) -> None:
         """What was in force when a partition was last worked on may not be what is on this disk."""
-        topics = self.shared.topics
-        if not isinstance(stage, DetectPartition | DecidePartition | DispatchPartition):
-            return
-        if stage.plan.configuration.version == self._configuration.version:
-            return
-        if isinstance(stage, DetectPartition):
-            await self._publish(topics.events, stage.partition)
-        elif isinstance(stage, DecidePartition):
-            await self._publish(topics.candidates, stage.partition)
-        else:
-            await self._publish(topics.actions, stage.partition)
+        if isinstance(stage, Keeping) and stage.plan.configuration.version != self._configuration.version:
+            await self._publish(stage.topic, stage.partition)
 
     async def _publish(self, topic: str, partition: int) -> None:
         message = wire.Configure(self._configuration.version, text_of(self.options.config))
