@@ -105,30 +105,35 @@ class DetectPartition(Remembering):
     # ---- stepping over records
 
     def _step(self, records: Sequence[RawRecord]) -> None:
-        on_event, effects, erased, take_keyed = self._detect.on_event, self._effects, self._erased, self._take_keyed
-        read_event, routed_of, is_held = wire.read_event, wire.routed_of, self._shared.event_clock
-        for record in records:
-            if record.key is None:
-                self._message(wire.read_message(record.value or b""), record.offset)
-                continue
-            value = record.value or b""
-            if not (erased or is_held) and take_keyed(value, record.offset):
-                if effects.signals:
-                    self._hand_over(read_event(value).at, record.offset)
-                continue
-            event = read_event(value)
-            if erased and self._is_erased(event):
-                continue
-            if is_held:
-                self._hold(event, record)
-                continue
-            routed = routed_of(event, record.offset)
-            if routed.entity == UNIT:
-                self._profile(routed.key, event, record.offset)
-                continue
-            on_event(routed)
-            if effects.signals:
-                self._hand_over(event.at, record.offset)
+        number, is_held = 0, self._shared.event_clock
+        while number < len(records):
+            if not (self._erased or is_held):
+                number, raised_at = self._take_keyed(records, number)
+                if raised_at:
+                    self._hand_over(raised_at, records[number - 1].offset)
+                    continue
+                if number == len(records):
+                    return
+            self._step_over(records[number])
+            number += 1
+
+    def _step_over(self, record: RawRecord) -> None:
+        if record.key is None:
+            self._message(wire.read_message(record.value or b""), record.offset)
+            return
+        event = wire.read_event(record.value or b"")
+        if self._erased and self._is_erased(event):
+            return
+        if self._shared.event_clock:
+            self._hold(event, record)
+            return
+        routed = wire.routed_of(event, record.offset)
+        if routed.entity == UNIT:
+            self._profile(routed.key, event, record.offset)
+            return
+        self._detect.on_event(routed)
+        if self._effects.signals:
+            self._hand_over(event.at, record.offset)
 
     def _is_erased(self, event: wire.Addressed) -> bool:
         """Does it name somebody who was erased? Then it is none of ours for the others either."""
