@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from engine.spec.types import KafkaSpec
-from tests.kill.project import event
+from tests.kill.project import MINUTE_MS, event
 from tests.worker.conftest import NewWorld
 from tests.worker.world import World
 
@@ -54,8 +54,37 @@ def test_a_stream_that_stops_for_everybody_counts_as_nobodys_silence(kafka: Kafk
     assert worker.stop() == 0, worker.said()
 
 
-def found_silent(world: World) -> set[object]:
-    return {decision["key"] for decision in world.decisions().values() if decision["detector"] == "silent"}
+def test_what_stood_still_while_no_worker_ran_is_known_for_it_afterwards(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    """A backlog of hours, in which nobody logged in for three of them, and one person had stopped before that.
+
+    The other streams are about other people, as an event of one's own lets one's time go on, whatever comes later.
+    """
+    streams = STREAMS.replace("stalled_after: 4s", "stalled_after: 30m")
+    world = new_world(kafka, streams=streams, detectors=SILENT.replace("within: 8s", "within: 2h"), live=True, events=0)
+    world.create_topics()
+    for stream in KINDS:
+        world.put(stream, backlog(stream))
+    worker = world.worker()
+    world.until(lambda: GONE in found_silent(world), "who is silent is not found", 40)
+    world.until(lambda: not world.reading.behind([world.topics.events, world.topics.candidates]), "it is not done", 20)
+    assert found_silent(world) & set(CUSTOMERS) == {GONE}
+    assert worker.stop() == 0, worker.said()
+
+
+def backlog(stream: str) -> list[bytes]:
+    """Of everybody every five minutes from six hours ago until now."""
+    now, rows = time.time_ns() // 1_000_000, list[str]()
+    people = CUSTOMERS if stream == "usage" else [f"other-{who}" for who in CUSTOMERS]
+    for ago_min in range(360, 0, -5):
+        if stream == "usage" and 60 < ago_min < 240:
+            continue
+        at = now - ago_min * MINUTE_MS
+        rows += [event(f"{who}-{at}", KINDS[stream], at, who) for who in people if who != GONE or ago_min > 350]
+    return [row.strip().encode() for row in rows]
+
+
+def found_silent(world: World) -> set[str]:
+    return {str(decision["key"]) for decision in world.decisions().values() if decision["detector"] == "silent"}
 
 
 def flow(world: World, for_s: float, *, stalled: Collection[str] = (), gone: Collection[str] = ()) -> None:

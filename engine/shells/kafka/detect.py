@@ -222,11 +222,10 @@ class DetectPartition(Remembering):
                 sources.known.add(source)
                 progress.expect(source)
         sources.known.add(mark.source)
-        due: list[Tick | Notice] = []
+        # What has flowed comes first, or a batch that covers a long time would look like a silence.
+        due = self._note_flow(mark)
         if progress.reach(mark.source, mark.at):
-            due += progress.before(mark.source, mark.at)
-        if mark.flowed:
-            progress.flowed(mark.stream, mark.flowed)
+            due += [*progress.silences(), *progress.before(mark.source, mark.at)]
         _set(sources.quiet, mark.source, there=mark.quiet)
         _set(sources.ended, mark.source, there=mark.ended)
         if mark.idle:
@@ -236,13 +235,21 @@ class DetectPartition(Remembering):
         due += progress.ticks()
         self._is_over = mark.ended and sources.ended >= sources.known
         if self._is_over:
-            due += progress.end()
+            due += [*progress.silences(is_over=True), *progress.end()]
         for notice in due:
             if isinstance(notice, Tick):
                 self._release(notice.at, offset)
                 self._pass_time(notice.at, offset)
             else:
                 self._detect.on_stall(notice)
+
+    def _note_flow(self, mark: wire.Mark) -> list[Tick | Notice]:
+        """Recorded events wait for every source, and so do silences: of several sources, one may be read first."""
+        if mark.flowed and self._shared.event_clock:
+            self._progress.tell(mark.stream, mark.flowed)
+        elif mark.flowed:
+            return [*self._progress.heard(mark.stream, mark.flowed)]
+        return []
 
     def _pass_time(self, until: int, offset: int) -> None:
         """On to `until`, stopping wherever something is due, so that marks far apart come to the same as close ones."""
