@@ -23,8 +23,8 @@ from faust.types import TP, ConsumerMessage
 from engine.shells.kafka.link import Record
 
 # Records that travel as one, when there are so many: what an entity remembers is written once per batch.
-BATCH = 5_000
-FETCHED_AT_ONCE = 20_000
+BATCH = 10_000
+FETCHED_AT_ONCE = 40_000
 FETCH_WAIT_MS = 20
 FETCHED_BYTES = 4 * 1024 * 1024
 COMMIT_EVERY_S = 1.0
