@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -21,6 +22,7 @@ from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.erasing import strip_others
 from engine.shells.kafka import wire
 from engine.shells.kafka.keyed import taking_keyed
+from engine.shells.kafka.poison import Held
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
@@ -156,15 +158,32 @@ class DetectPartition(Remembering):
             self.replica.row(HELD, key, None)
             event = wire.read_event(value)
             self._pass_time(at - 1, offset)
-            self._sources.released += 1
-            routed = wire.routed_of(event, self._sources.released)
-            if routed.entity == UNIT:
-                self._profile(routed.key, event, offset)
+            if self._poisoned.is_careful:
+                held = Held(int(key[-15:]), wire.key_of(wire.routed_of(event, 0)), value, event.arrived_at)
+                self._poisoned.take_held(held, partial(self._take_released, event, offset))
             else:
-                self._detect.on_event(routed)
-                self._hand_over(event.at, offset)
+                self._take_released(event, offset)
             if at // SECOND_MS > self._tick // SECOND_MS:
                 self._pass_time(at, offset)
+
+    def _take_released(self, event: wire.Addressed, offset: int) -> None:
+        self._sources.released += 1
+        routed = wire.routed_of(event, self._sources.released)
+        if routed.entity == UNIT:
+            self._profile(routed.key, event, offset)
+        else:
+            self._detect.on_event(routed)
+            self._hand_over(event.at, offset)
+
+    def _same(self, record: RawRecord | Held) -> str:
+        """Route writes an event again when it reads its row again."""
+        if record.key is None:
+            return ""
+        try:
+            event = wire.read_event(record.value or b"")
+        except msgspec.DecodeError:
+            return ""
+        return f"{event.entity}:{event.key} {event.stream} {event.id}"
 
     def _profile(self, unit: str, event: wire.Addressed, offset: int) -> None:
         at = max(event.at, self._tick + 1)
@@ -208,11 +227,10 @@ class DetectPartition(Remembering):
                 sources.known.add(source)
                 progress.expect(source)
         sources.known.add(mark.source)
-        due: list[Tick | Notice] = []
+        # What has flowed comes first, or a batch that covers a long time would look like a silence.
+        due = self._note_flow(mark)
         if progress.reach(mark.source, mark.at):
-            due += progress.before(mark.source, mark.at)
-        if mark.flowed:
-            progress.flowed(mark.stream, mark.flowed)
+            due += [*progress.silences(), *progress.before(mark.source, mark.at)]
         _set(sources.quiet, mark.source, there=mark.quiet)
         _set(sources.ended, mark.source, there=mark.ended)
         if mark.idle:
@@ -222,13 +240,21 @@ class DetectPartition(Remembering):
         due += progress.ticks()
         self._is_over = mark.ended and sources.ended >= sources.known
         if self._is_over:
-            due += progress.end()
+            due += [*progress.silences(is_over=True), *progress.end()]
         for notice in due:
             if isinstance(notice, Tick):
                 self._release(notice.at, offset)
                 self._pass_time(notice.at, offset)
             else:
                 self._detect.on_stall(notice)
+
+    def _note_flow(self, mark: wire.Mark) -> list[Tick | Notice]:
+        """Recorded events wait for every source, and so do silences: of several sources, one may be read first."""
+        if mark.flowed and self._shared.event_clock:
+            self._progress.tell(mark.stream, mark.flowed)
+        elif mark.flowed:
+            return [*self._progress.heard(mark.stream, mark.flowed)]
+        return []
 
     def _pass_time(self, until: int, offset: int) -> None:
         """On to `until`, stopping wherever something is due, so that marks far apart come to the same as close ones."""
