@@ -17,7 +17,7 @@ import msgspec
 from engine.core.state import DamagedRecord, checked, packed
 from engine.core.tails import Tail, TailParts, folded
 
-# So much may wait before the tables get it, which takes about half a second.
+# So much may wait before the tables get it, which takes about a third of a second.
 WAITING_BYTES = 16 * 1024 * 1024
 
 TABLE = "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT"

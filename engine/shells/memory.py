@@ -48,8 +48,8 @@ class Memory:
 
     def __init__(self, store: Remembers, plan: Plan, stalls: Stalls, now: int, journal: Journal | None = None) -> None:
         self._journal = journal
-        # What the journal has and the tables have not.
-        self._waiting: set[Entity] = set()
+        # What the journal has and the tables have not, with the row where that is as it was written whole.
+        self._waiting: dict[Entity, EntityRow | None] = {}
         self._waiting_units: dict[str, UnitRow] = {}
         bounds = plan.configuration.project.bounds
         # Tails are not measured against `record_bytes`, so they are for records that they cannot bring near it.
@@ -101,11 +101,13 @@ class Memory:
             self._put(self._journal, units)
 
     def _put(self, journal: Journal, units: list[UnitRow]) -> None:
-        touched = self.entities.touched
-        tails = [tail_of(entity) for entity in touched if has_tail(entity)]
-        whole = [self._whole(entity) for entity in touched if not has_tail(entity)]
+        by_tail = [entity for entity in self.entities.touched if has_tail(entity)]
+        tails = [tail_of(entity) for entity in by_tail]
+        others = [entity for entity in self.entities.touched if not has_tail(entity)]
+        whole = [self._whole(entity) for entity in others]
         journal.put(whole, tails, sealed_units(units))
-        self._waiting.update(touched)
+        self._waiting.update(dict.fromkeys(by_tail))
+        self._waiting.update(zip(others, whole, strict=True))
         self._waiting_units.update((row[0], row) for row in units)
 
     def settle(self, beyond: int = 0) -> None:
@@ -113,7 +115,9 @@ class Memory:
         if self._journal is None or self._journal.size <= beyond:
             return
         known = self.entities.by_kind
-        self._store.put_entities(self._whole(one) for one in self._waiting if known[one.kind].get(one.key) is one)
+        self._store.put_entities(
+            row or self._whole(one) for one, row in self._waiting.items() if known[one.kind].get(one.key) is one
+        )
         self._store.put_units(self._waiting_units.values())
         self._journal.clear()
         self._waiting.clear()
