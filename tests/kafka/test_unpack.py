@@ -50,11 +50,11 @@ def fetch(raw: bytes, since: int) -> tuple[FetchResult, Assignment]:
 
 
 def took(fetched: Any, sizes: list[int | None]) -> list[Any]:
-    found: list[Any] = []
-    for size in sizes:
-        if fetched.has_more():
-            found.append([(each.offset, each.timestamp, each.key, each.value) for each in fetched.getall(size)])
-    return found
+    return [
+        [(each.offset, each.timestamp, each.key, each.value) for each in fetched.getall(size)]
+        for size in sizes
+        if fetched.has_more()
+    ]
 
 
 @given(
