@@ -67,7 +67,6 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
     if not signals:
         yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
-    made = {decision.signal_id: decision for decision in decisions}
     for signal in signals:
         if signal.state == "resolved":
             yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
@@ -76,8 +75,9 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
         for reading in signal.readings:
             yield "  " + told(reading)
         yield f"  events: {', '.join(signal.event_ids) or 'none'}"
-        if signal.id in made:
-            yield from _decided(made[signal.id])
+        for decision in decisions:
+            if decision.signal_id == signal.id:
+                yield from _decided(decision)
 
 
 def _decided(decision: Decision) -> Iterator[str]:

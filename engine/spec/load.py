@@ -48,6 +48,7 @@ def load_all(
     read_plays = [read_play(play, world) for play in plays]
     read_detectors = [read_detector(detector, world) for detector in detectors]
     _check_texts(read_detectors, read_plays, world)
+    _check_audiences(read_detectors, read_plays, world)
     _check_cycles(read_detectors, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:
@@ -94,8 +95,23 @@ def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, 
 def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
     by_name = {play.name: play for play in plays}
     for detector in detectors:
-        if play := by_name.get(detector.play):
-            check_use(play, detector.name, detector.measures, world)
+        for name in detector.plays:
+            if play := by_name.get(name):
+                check_use(play, detector.name, detector.measures, world)
+
+
+def _check_audiences(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
+    """A signal says one thing to each audience, so that nobody hears the same twice."""
+    audiences = {play.name: play.to for play in plays}
+    for detector in detectors:
+        told: dict[str, str] = {}
+        for name, place in detector.plays.items():
+            to = audiences.get(name, "")
+            if to in told:
+                message = f"'{name}' goes to the {to} like '{told[to]}' - a signal has one play for each audience"
+                world.report.error(place, "same-audience", message)
+            elif to:
+                told[to] = name
 
 
 def _check_cycles(detectors: list[ReadDetector], world: World) -> None:

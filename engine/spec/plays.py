@@ -9,8 +9,9 @@ import msgspec
 
 from engine.ports import As
 from engine.spec.digest import version_of
+from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
-from engine.spec.reading import read
+from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
 from engine.spec.types import PlaySpec
 from engine.spec.wording import check_text, compiled_at
@@ -33,12 +34,16 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     desk: Annotated[str, As.TEXT, "with 'to: owner', who gets it where no owner is known"] = ""
     expires: Annotated[int, As.DURATION, "how long after the signal it is still worth sending"] = 0
     reason: Annotated[str, As.TEXT, "why it is critical, which lets it pass limits and quiet hours"] = ""
+    offer: Annotated[bool, As.FLAG, "it is an incentive, an upgrade or a promotion"] = False
+    only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
+    unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
 
 
 class ReadPlay(msgspec.Struct, frozen=True, kw_only=True):
-    """A play, and the nodes of its texts; `spec` is None where something in it is wrong."""
+    """A play, whom it reaches, and the nodes of its texts; `spec` is None where something in it is wrong."""
 
     name: str
+    to: str
     texts: tuple[ScalarNode, ...]
     spec: PlaySpec | None
 
@@ -50,9 +55,10 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     assert written is not None, node.place
     document = written.value
     texts = _texts(written.nodes, world)
+    only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     _judge(document, written.nodes, world)
     if world.report.errors > before:
-        return ReadPlay(name=document.play, texts=texts, spec=None)
+        return ReadPlay(name=document.play, to=document.to, texts=texts, spec=None)
     spec = PlaySpec(
         name=document.play,
         channel=document.channel,
@@ -66,9 +72,12 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         desk=document.desk,
         expires_ms=document.expires,
         class_reason=document.reason,
+        offer=document.offer,
+        only_if=only_if,
+        unless=unless,
         place=node.place,
     )
-    return ReadPlay(name=document.play, texts=texts, spec=spec)
+    return ReadPlay(name=document.play, to=document.to, texts=texts, spec=spec)
 
 
 def _texts(nodes: Mapping[str, Node], world: World) -> tuple[ScalarNode, ...]:
@@ -84,6 +93,9 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
     if text_of(nodes.get("class_")) == "critical" and not document.reason:
         message = "a critical play passes limits and quiet hours - add 'reason', why that is right"
         world.report.error(nodes["class_"], "missing-key", message)
+    if document.offer and document.class_ in ("critical", "service"):
+        message = f"an offer is marketing, never {document.class_} - write 'class: marketing', or take 'offer' away"
+        world.report.error(nodes["offer"], "bad-offer", message)
     if document.desk and document.to != "owner":
         world.report.error(nodes["desk"], "unused-option", "'desk' goes with 'to: owner'")
 

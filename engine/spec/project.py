@@ -70,7 +70,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     channels: Annotated[Node | None, RAW, "a play's channel and the sink it means"] = None
     max_ahead: Annotated[int, As.DURATION, FROM_ZERO, "how far ahead of its arrival an event may be"] = 5 * MINUTE_MS
     dedup_for: Annotated[int, As.DURATION, FROM_ZERO, "how long a repeated event is recognised"] = 24 * HOUR_MS
-    wait: Annotated[int, As.DURATION, FROM_ZERO, "how long a decision waits for other signals"] = 0
+    wait: Annotated[int, As.DURATION, FROM_ZERO, "how long a signal waits for others of its unit"] = 0
     retention: Annotated[RetentionDocument, "how long things are kept"] = RetentionDocument()
     bounds: Annotated[BoundsDocument, "what the engine takes at most"] = BoundsDocument()
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None

@@ -83,7 +83,7 @@ def detector_schema(plugins: Plugins) -> Schema:
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
         (DetectorDocument, "unless"): ELIGIBILITY,
-        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 1},
+        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 3},
         (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
     }
     return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
@@ -91,7 +91,8 @@ def detector_schema(plugins: Plugins) -> Schema:
 
 def play_schema() -> Schema:
     """The schema of one document in playbooks/."""
-    return _titled("Play", _object(PlayDocument))
+    raw: Raw = {(PlayDocument, "only_if"): ELIGIBILITY, (PlayDocument, "unless"): ELIGIBILITY}
+    return _titled("Play", _object(PlayDocument, raw))
 
 
 def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) -> Schema:

@@ -143,7 +143,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     cooldown_ms: int = 0
     only_if: Eligibility = ()
     unless: Eligibility = ()
-    play: str = ""
+    plays: tuple[str, ...] = ()
     why: str = ""
     events: tuple[str, ...] = ()
     tests: tuple[DetectorTest, ...] = ()
@@ -157,7 +157,8 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done about a signal.
 
     `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
-    `purpose` is written `class:` in YAML. `text` and `title` are Liquid.
+    `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
+    or the like. `only_if` and `unless` are asked besides those of the detector.
     """
 
     name: str
@@ -172,6 +173,9 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     desk: str = ""
     expires_ms: int = 0
     class_reason: str = ""
+    offer: bool = False
+    only_if: Eligibility = ()
+    unless: Eligibility = ()
     place: Place = Place()
 
 

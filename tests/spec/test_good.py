@@ -57,7 +57,12 @@ def test_nothing_is_said_of_it() -> None:
 
 def test_a_threshold_over_a_window(good: Configuration) -> None:
     found = detector(good, "many-hard-cases")
-    assert (found.per, found.severity, found.mode, found.play) == ("account", Severity.URGENT, Mode.LIVE, "call-them")
+    assert (found.per, found.severity, found.mode, found.plays) == (
+        "account",
+        Severity.URGENT,
+        Mode.LIVE,
+        ("call-them",),
+    )
     assert found.when == Compare(measure="cases", comparator="at_least", limit=4)
     assert found.resolve_when == Compare(measure="cases", comparator="below", limit=2)
     assert found.cooldown_ms == 10 * DAY_MS

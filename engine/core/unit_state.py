@@ -1,0 +1,92 @@
+"""What deciding remembers of one unit, and a candidate: a signal with one of its plays, about to be decided."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.model import Json, Signal
+from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+
+
+class Waiting(msgspec.Struct, array_like=True):
+    """A signal's play that is not decided for good yet.
+
+    `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
+    counts the decisions made of it before, so that each has an id of its own.
+    """
+
+    signal: Signal
+    play: str
+    since: int
+    due: int = 0
+    round: int = 0
+
+
+class UnitState(msgspec.Struct, array_like=True):
+    """What deciding remembers of one unit.
+
+    `waiting` are the signals that no tick has reached yet, `resolved` the ids of those that have closed before they
+    were decided for good, `firing` the open signals (id -> detector), `attributes` the profiles of the unit's entities
+    ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
+    waiting signals became, one for each of their plays.
+    """
+
+    waiting: list[Signal] = []
+    resolved: list[str] = []
+    firing: dict[str, str] = {}
+    attributes: dict[str, dict[str, Json]] = {}
+    attribute_times: dict[str, dict[str, int]] = {}
+    candidates: list[Waiting] = []
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is there anything that time will bring to a decision?"""
+        return bool(self.waiting or self.candidates)
+
+    def waits_for(self, signal_id: str) -> bool:
+        """Is this signal not decided for good yet?"""
+        return any(signal.id == signal_id for signal in self.waiting) or any(
+            one.signal.id == signal_id for one in self.candidates
+        )
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal's play for a recipient (`customer:c7`), about to be decided at `now`."""
+
+    signal: Signal
+    detector: DetectorSpec
+    play: PlaySpec
+    recipient: str
+    unit: UnitState
+    project: ProjectSpec
+    now: int
+    round: int = 0
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """Candidates of one moment are taken in this order."""
+        return self.signal.at, self.signal.id, self.play.name
+
+
+def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
+    """The profile of the signal's own entity, or of the one of that kind it was seen with.
+
+    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
+    """
+    if signal.entity != kind:
+        return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
+    own = f"{kind}:{signal.key}"
+    times, known = unit.attribute_times.get(own, {}), unit.attributes.get(own, {})
+    return {**signal.attributes, **{name: value for name, value in known.items() if times.get(name, 0) > signal.at}}
+
+
+def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:
+    """`customer:c7`: who the play is for. Staff plays go to the desk it names, the account's owner, or the play's."""
+    if play.to == "customer":
+        if signal.entity == "customer":
+            return f"customer:{signal.key}"
+        return f"customer:{signal.related['customer']}" if "customer" in signal.related else signal.unit
+    if play.to == "owner":
+        owner = profile_of(signal, unit, "account").get("owner")
+        return f"owner:{play.desk or (owner if isinstance(owner, str) else play.owner)}"
+    return f"system:{play.channel}"
