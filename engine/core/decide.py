@@ -15,6 +15,7 @@ import msgspec
 
 from engine.core.effects import Effects
 from engine.core.gates import first_stop
+from engine.core.limits import remember_sent
 from engine.core.records import Records
 from engine.core.state import keep_newest
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
@@ -167,6 +168,7 @@ class Decide:
         decision, action = self._records.chosen(candidate)
         self.effects.decisions.append(decision)
         self.effects.actions.append(action)
+        remember_sent(candidate, action)
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.unit_state import Candidate, profile_of
 from engine.model import Mode
@@ -52,17 +53,20 @@ def _unless(candidate: Candidate) -> Stop | None:
     return None if met is None else Stop("unless", f"so: {spoken((met,))}")
 
 
+def _limits(candidate: Candidate) -> Stop | None:
+    full = full_limit(candidate)
+    return Stop("limits", full) if full else None
+
+
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-GATES: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless)
+FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_limits,)
 
 
 def first_stop(candidate: Candidate) -> Stop | None:
     """Where the candidate is stopped, None if no gate stops it."""
-    for gate in GATES:
-        stopped = gate(candidate)
-        if stopped is not None:
-            return stopped
-    return None
+    gates = (*FOR_ALL, *FOR_CUSTOMERS) if candidate.play.to == "customer" else FOR_ALL
+    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
 
 
 def is_so(condition: AttributeTest | Firing, candidate: Candidate) -> bool:

@@ -22,13 +22,24 @@ class Waiting(msgspec.Struct, array_like=True):
     round: int = 0
 
 
+class Sent(msgspec.Struct, array_like=True, frozen=True):
+    """A message that was chosen for a customer, as far as limits count it."""
+
+    at: int
+    recipient: str
+    play: str
+    purpose: str
+    channel: str
+    tags: tuple[str, ...] = ()
+
+
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
     `waiting` are the signals that no tick has reached yet, `resolved` the ids of those that have closed before they
     were decided for good, `firing` the open signals (id -> detector), `attributes` the profiles of the unit's entities
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
-    waiting signals became, one for each of their plays.
+    waiting signals became, one for each of their plays. `sent` is what limits may still count.
     """
 
     waiting: list[Signal] = []
@@ -37,6 +48,7 @@ class UnitState(msgspec.Struct, array_like=True):
     attributes: dict[str, dict[str, Json]] = {}
     attribute_times: dict[str, dict[str, int]] = {}
     candidates: list[Waiting] = []
+    sent: list[Sent] = []
 
     @property
     def is_waiting(self) -> bool:

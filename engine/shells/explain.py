@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 from engine.core.episodes import FIRING, PENDING
+from engine.core.moments import spoken_length
 from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
-from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Decision, Reading, Signal
+from engine.model import Decision, Reading, Signal
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
 
 # How a sequence is named in its reading: `a then b`, or `3x a` where it has one step.
 _SEQUENCE = re.compile(r" then |^\d+x ")
-_LENGTHS = (("d", 24 * HOUR_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
 
 def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = None) -> str:
@@ -119,13 +119,3 @@ def _shown(value: object, *, is_time: bool) -> str:
     if isinstance(value, tuple):
         return " or ".join(str(one) for one in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def spoken_length(length_ms: int) -> str:
-    """`2d 3h`, with the two largest parts."""
-    parts = []
-    for unit, size in _LENGTHS:
-        count, length_ms = divmod(length_ms, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2]) or "0s"

@@ -16,7 +16,7 @@ from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
-from engine.spec.report import Report
+from engine.spec.report import Report, unknown
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
 
@@ -49,6 +49,7 @@ def load_all(
     read_detectors = [read_detector(detector, world) for detector in detectors]
     _check_texts(read_detectors, read_plays, world)
     _check_audiences(read_detectors, read_plays, world)
+    _check_tags(project, node, read_plays, world)
     _check_cycles(read_detectors, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:
@@ -98,6 +99,14 @@ def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: Wo
         for name in detector.plays:
             if play := by_name.get(name):
                 check_use(play, detector.name, detector.measures, world)
+
+
+def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[ReadPlay], world: World) -> None:
+    """A rule about plays that do not exist would never take effect."""
+    known = {tag for play in plays for tag in play.tags}
+    where = node.get("limits") if node else None
+    for tag in sorted({tag for limit in project.policies.limits for tag in limit.tags} - known):
+        world.report.error(where or Place(), "unknown-tag", unknown("tag", tag, known))
 
 
 def _check_audiences(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:

@@ -35,15 +35,20 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     expires: Annotated[int, As.DURATION, "how long after the signal it is still worth sending"] = 0
     reason: Annotated[str, As.TEXT, "why it is critical, which lets it pass limits and quiet hours"] = ""
     offer: Annotated[bool, As.FLAG, "it is an incentive, an upgrade or a promotion"] = False
+    mandatory: Annotated[bool, As.FLAG, "it is owed (policy, contract, recall), so that no limit stops it"] = False
+    obeys_limits: Annotated[bool, As.FLAG, "limits may stop it"] = True
+    counts: Annotated[bool, As.FLAG, "limits count it"] = True
+    tags: Annotated[tuple[str, ...], As.TEXTS, "words by which limits know it"] = ()
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
 
 
 class ReadPlay(msgspec.Struct, frozen=True, kw_only=True):
-    """A play, whom it reaches, and the nodes of its texts; `spec` is None where something in it is wrong."""
+    """A play, whom it reaches, its tags, and the nodes of its texts; `spec` is None where something in it is wrong."""
 
     name: str
     to: str
+    tags: tuple[str, ...]
     texts: tuple[ScalarNode, ...]
     spec: PlaySpec | None
 
@@ -58,7 +63,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     _judge(document, written.nodes, world)
     if world.report.errors > before:
-        return ReadPlay(name=document.play, to=document.to, texts=texts, spec=None)
+        return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=None)
     spec = PlaySpec(
         name=document.play,
         channel=document.channel,
@@ -73,11 +78,15 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         expires_ms=document.expires,
         class_reason=document.reason,
         offer=document.offer,
+        mandatory=document.mandatory,
+        obeys_limits=document.obeys_limits,
+        counts=document.counts,
+        tags=document.tags,
         only_if=only_if,
         unless=unless,
         place=node.place,
     )
-    return ReadPlay(name=document.play, to=document.to, texts=texts, spec=spec)
+    return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=spec)
 
 
 def _texts(nodes: Mapping[str, Node], world: World) -> tuple[ScalarNode, ...]:
@@ -96,8 +105,22 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
     if document.offer and document.class_ in ("critical", "service"):
         message = f"an offer is marketing, never {document.class_} - write 'class: marketing', or take 'offer' away"
         world.report.error(nodes["offer"], "bad-offer", message)
+    _judge_switches(document, nodes, world)
     if document.desk and document.to != "owner":
         world.report.error(nodes["desk"], "unused-option", "'desk' goes with 'to: owner'")
+
+
+def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
+    """Refuse what could not take effect."""
+    if document.to != "customer":
+        for name in ("mandatory", "obeys_limits", "counts", "tags"):
+            if name in nodes:
+                world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: customer'")
+    if document.mandatory and document.class_ == "marketing":
+        world.report.error(nodes["mandatory"], "bad-choice", "marketing is never owed to anybody - write another class")
+    if "obeys_limits" in nodes and (document.mandatory or document.class_ == "critical"):
+        message = "no limit stops a play that is critical or mandatory - take 'obeys_limits' away"
+        world.report.error(nodes["obeys_limits"], "unused-option", message)
 
 
 def check_use(play: ReadPlay, detector: str, measures: frozenset[str], world: World) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
+from engine.spec.deciding import Known, read_policies
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -73,6 +74,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     wait: Annotated[int, As.DURATION, FROM_ZERO, "how long a signal waits for others of its unit"] = 0
     retention: Annotated[RetentionDocument, "how long things are kept"] = RetentionDocument()
     bounds: Annotated[BoundsDocument, "what the engine takes at most"] = BoundsDocument()
+    limits: Annotated[Node | None, RAW, "how often somebody may hear from us"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -88,6 +90,7 @@ def read_project(
     sinks = tuple(_sinks(document.sinks, sink_options, sink_kinds, scope))
     streams = tuple(_streams(document.streams, frozenset(entity.kind for entity in entities), scope))
     _judge(written, entities, scope)
+    channels = _channels(document.channels, node, scope)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
@@ -95,13 +98,14 @@ def read_project(
         entities=entities,
         streams=streams,
         sinks=sinks,
-        channels=_channels(document.channels, node, scope),
+        channels=channels,
         max_ahead_ms=document.max_ahead,
         dedup_for_ms=document.dedup_for,
         wait_ms=document.wait,
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
+        policies=read_policies({"limits": document.limits}, Known(channels=channels, unit=document.unit), scope),
         place=node.place,
     )
 

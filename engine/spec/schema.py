@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.deciding import LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.kafka import KafkaDocument
@@ -102,6 +103,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "streams"): _named(_object(StreamDocument, _STREAMS)),
         (ProjectDocument, "sinks"): _named(_sinks(sink_options, sink_kinds)),
         (ProjectDocument, "channels"): _named(TEXT),
+        (ProjectDocument, "limits"): {"type": "array", "items": _object(LimitDocument), "minItems": 1},
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.policies import Policies
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -158,7 +159,8 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
     `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
-    or the like. `only_if` and `unless` are asked besides those of the detector.
+    or the like. `mandatory`: it is owed, so that no limit stops it. `counts`: limits count it. `only_if` and `unless`
+    are asked besides those of the detector.
     """
 
     name: str
@@ -174,6 +176,10 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int = 0
     class_reason: str = ""
     offer: bool = False
+    mandatory: bool = False
+    obeys_limits: bool = True
+    counts: bool = True
+    tags: tuple[str, ...] = ()
     only_if: Eligibility = ()
     unless: Eligibility = ()
     place: Place = Place()
@@ -310,7 +316,7 @@ class KafkaSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name."""
+    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name, `policies` say how it decides."""
 
     project: str = "beforehand"
     time_zone: str = "UTC"
@@ -325,6 +331,7 @@ class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     bounds: Bounds = Bounds()
     kafka: KafkaSpec = KafkaSpec()
+    policies: Policies = Policies()
     place: Place = Place()
 
 

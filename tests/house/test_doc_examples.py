@@ -67,6 +67,9 @@ def folder_with(folder: Path, written: str) -> Path:
     else:
         pytest.fail(f"this is no kind of file that is known here, with the keys {keys}")
     names = dict.fromkeys(re.findall(r"[{ ]play: ([a-z-]+)", detector))
+    tags = re.findall(r"\btag: ([a-z-]+)", project)
+    if tags:
+        play = PLAY.format(name="tagged") + f"tags: [{', '.join(tags)}]\n"
     write(folder / "beforehand.yml", completed(project, PROJECT))
     write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
     write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)]) if detector else "")

@@ -14,6 +14,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Severity
 from engine.ports import FieldTest, Step
 from engine.spec.formula import Formula
 from engine.spec.load import load, load_all
+from engine.spec.policies import LimitSpec
 from engine.spec.tests import START_MS
 from engine.spec.types import (
     AllOf,
@@ -172,7 +173,19 @@ def test_plays(good: Configuration) -> None:
     assert (call.to, call.desk, call.channel, call.purpose, call.tier) == ("owner", "care", "desk", "service", 3)
     assert call.expires_ms == 2 * DAY_MS
     assert (card.purpose, card.class_reason) == ("critical", "money is being taken at this moment")
-    assert good.plays["write-them"].to == "customer"
+    write = good.plays["write-them"]
+    assert (write.to, write.offer, write.tags, write.counts) == ("customer", True, ("letter", "help"), False)
+    assert write.only_if == (AttributeTest("account", FieldTest("stage", "is", "live")),)
+    assert write.unless == (Firing("many-hard-cases"),)
+
+
+def test_rules_for_deciding(good: Configuration) -> None:
+    assert good.project.policies.limits == (
+        LimitSpec(at_most=4, over_ms=7 * DAY_MS, per="account", reserve=1),
+        LimitSpec(
+            at_most=1, over_ms=30 * DAY_MS, classes=("marketing",), channels=("email", "console"), tags=("letter",)
+        ),
+    )
 
 
 def test_entities(good: Configuration) -> None:
