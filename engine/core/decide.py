@@ -164,11 +164,18 @@ class Decide:
         stop = first_stop(candidate)
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
+            if stop.until:
+                self._hold(candidate, stop.until)
             return
         decision, action = self._records.chosen(candidate)
         self.effects.decisions.append(decision)
         self.effects.actions.append(action)
         remember_sent(candidate, action)
+
+    def _hold(self, candidate: Candidate, until: int) -> None:
+        """It passes every gate again then."""
+        again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
+        candidate.unit.candidates.append(again)
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
@@ -176,7 +183,7 @@ class Decide:
 
 def _due_alone(signal: Signal, play: PlaySpec) -> int:
     """When a play that waits for nobody is decided; 0 for the others."""
-    return signal.at if play.purpose == "critical" else 0
+    return signal.at if play.purpose == "critical" or play.in_session else 0
 
 
 def encode_unit(state: UnitState) -> bytes:

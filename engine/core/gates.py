@@ -9,16 +9,20 @@ import msgspec
 
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
-from engine.core.unit_state import Candidate, profile_of
+from engine.core.moments import spoken_moment
+from engine.core.quiet import quiet_until
+from engine.core.unit_state import Candidate
 from engine.model import Mode
+from engine.ports import NEVER
 from engine.spec.types import AttributeTest, Eligibility, Firing
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """A candidate goes no further: at which gate, and the sentence that says why."""
+    """A candidate goes no further: at which gate, and the sentence that says why. With `until`, it is held so long."""
 
     gate: str
     detail: str
+    until: int = 0
 
 
 Gate: TypeAlias = Callable[[Candidate], Stop | None]
@@ -58,9 +62,23 @@ def _limits(candidate: Candidate) -> Stop | None:
     return Stop("limits", full) if full else None
 
 
+def _quiet_hours(candidate: Candidate) -> Stop | None:
+    until, zones = quiet_until(candidate)
+    if until == NEVER:
+        return Stop("quiet_hours", f"it is never anything but quiet in {zones}")
+    return Stop("quiet_hours", f"quiet in {zones} until {spoken_moment(until)}", until) if until else None
+
+
+def _expired(candidate: Candidate) -> Stop | None:
+    expires_at = candidate.expires_at
+    if not expires_at or candidate.now < expires_at:
+        return None
+    return Stop("expired", f"it was worth sending until {spoken_moment(expires_at)}")
+
+
 # The order is part of the promise: the first gate that stops a candidate names the reason.
 FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless)
-FOR_CUSTOMERS: tuple[Gate, ...] = (_limits,)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_limits, _quiet_hours, _expired)
 
 
 def first_stop(candidate: Candidate) -> Stop | None:
@@ -73,7 +91,7 @@ def is_so(condition: AttributeTest | Firing, candidate: Candidate) -> bool:
     """Does it hold of what is known now?"""
     if isinstance(condition, Firing):
         return condition.detector in candidate.unit.firing.values()
-    known = profile_of(candidate.signal, candidate.unit, condition.entity)
+    known = candidate.profile_of(condition.entity)
     return holds(read_path(known, condition.test.path), condition.test.comparator, condition.test.value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.core.digest import digest
 from engine.core.gates import Stop
-from engine.core.unit_state import Candidate, profile_of
+from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome
 from engine.spec.text import Text, compile_text
 from engine.spec.types import Configuration
@@ -26,7 +26,7 @@ class Records:
         return self._decision(candidate, action, None), action
 
     def stopped(self, candidate: Candidate, stop: Stop) -> Decision:
-        """The decision not to do it."""
+        """The decision not to do it, or not yet."""
         return self._decision(candidate, None, stop)
 
     def _decision(self, candidate: Candidate, action: Action | None, stop: Stop | None) -> Decision:
@@ -41,7 +41,7 @@ class Records:
             entity=signal.entity,
             key=signal.key,
             play=play.name,
-            outcome=Outcome.DROPPED if stop else Outcome.CHOSEN,
+            outcome=_outcome(stop),
             gate=stop.gate if stop else "",
             detail=stop.detail if stop else "",
             why=action.why if action else self._why(candidate, self._values(candidate)),
@@ -50,6 +50,7 @@ class Records:
             action_id=action.id if action else "",
             readings=signal.readings,
             event_ids=signal.event_ids,
+            until=stop.until if stop else 0,
             versions={"detector": signal.version, "play": play.version, "configuration": self._version},
         )
 
@@ -68,7 +69,7 @@ class Records:
             recipient=candidate.recipient,
             step=FIRST_STEP,
             at=candidate.now,
-            expires_at=expires_at(candidate),
+            expires_at=candidate.expires_at,
             tier=play.tier,
             purpose=play.purpose,
             owner=play.owner,
@@ -89,7 +90,7 @@ class Records:
         values |= {"detector": signal.detector, "entity": signal.entity, "key": signal.key, "at": signal.at}
         values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
         for kind, key in {**signal.related, signal.entity: signal.key}.items():
-            values[kind] = {"id": key, "name": key, **profile_of(signal, candidate.unit, kind)}
+            values[kind] = {"id": key, "name": key, **candidate.profile_of(kind)}
         return values
 
     def _why(self, candidate: Candidate, values: dict[str, Json]) -> str:
@@ -102,16 +103,16 @@ class Records:
         return text.render(values, self._project.bounds.text_chars)[0].strip()
 
 
+def _outcome(stop: Stop | None) -> Outcome:
+    if stop is None:
+        return Outcome.CHOSEN
+    return Outcome.HELD if stop.until else Outcome.DROPPED
+
+
 def decision_id(candidate: Candidate) -> str:
     """The same whenever the candidate is decided for the same time: its first, its second."""
     again = (str(candidate.round),) if candidate.round else ()
     return digest(candidate.signal.id, candidate.play.name, candidate.recipient, "decision", *again)
-
-
-def expires_at(candidate: Candidate) -> int:
-    """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
-    expires_ms = candidate.play.expires_ms
-    return candidate.signal.at + candidate.project.wait_ms + expires_ms if expires_ms else 0
 
 
 def _number(value: object) -> Json:

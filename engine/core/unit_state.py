@@ -75,6 +75,16 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
 
     @property
+    def expires_at(self) -> int:
+        """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
+        expires_ms = self.play.expires_ms
+        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+
+    def profile_of(self, kind: str) -> dict[str, Json]:
+        """What is known of the entity of that kind which the signal is about or was seen with."""
+        return profile_of(self.signal, self.unit, kind)
+
+    @property
     def order(self) -> tuple[int, str, str]:
         """Candidates of one moment are taken in this order."""
         return self.signal.at, self.signal.id, self.play.name

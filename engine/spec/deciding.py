@@ -1,8 +1,8 @@
-"""The project's rules for deciding to their typed form: `limits`."""
+"""The project's rules for deciding to their typed form: `limits` and `quiet_hours`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from engine.ports import As
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import LimitSpec, Policies
+from engine.spec.quiet import read_quiet_hours
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
 from engine.spec.values import Scope
@@ -38,9 +39,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     unit: tuple[str, ...]
 
 
-def read_policies(nodes: Mapping[str, Node | None], known: Known, scope: Scope) -> Policies:
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Where each of the rules stands, None where it is left out."""
+
+    limits: Node | None
+    quiet_hours: Node | None
+
+
+def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
     """All rules of the project file; what is wrong goes to the report."""
-    return Policies(limits=tuple(_limits(nodes["limits"], known, scope)))
+    return Policies(
+        limits=tuple(_limits(rules.limits, known, scope)),
+        quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
+    )
 
 
 # ---- limits

@@ -36,6 +36,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str, As.TEXT, "why it is critical, which lets it pass limits and quiet hours"] = ""
     offer: Annotated[bool, As.FLAG, "it is an incentive, an upgrade or a promotion"] = False
     mandatory: Annotated[bool, As.FLAG, "it is owed (policy, contract, recall), so that no limit stops it"] = False
+    in_session: Annotated[bool, As.FLAG, "it answers what somebody is doing, so that it waits for nothing"] = False
     obeys_limits: Annotated[bool, As.FLAG, "limits may stop it"] = True
     counts: Annotated[bool, As.FLAG, "limits count it"] = True
     tags: Annotated[tuple[str, ...], As.TEXTS, "words by which limits know it"] = ()
@@ -79,6 +80,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         class_reason=document.reason,
         offer=document.offer,
         mandatory=document.mandatory,
+        in_session=document.in_session,
         obeys_limits=document.obeys_limits,
         counts=document.counts,
         tags=document.tags,
@@ -113,11 +115,14 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
 def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
     """Refuse what could not take effect."""
     if document.to != "customer":
-        for name in ("mandatory", "obeys_limits", "counts", "tags"):
+        for name in ("mandatory", "in_session", "obeys_limits", "counts", "tags"):
             if name in nodes:
                 world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: customer'")
     if document.mandatory and document.class_ == "marketing":
         world.report.error(nodes["mandatory"], "bad-choice", "marketing is never owed to anybody - write another class")
+    if document.in_session and not document.expires:
+        message = "what answers a session is worth nothing after it - add 'expires'"
+        world.report.error(nodes["in_session"], "missing-key", message)
     if "obeys_limits" in nodes and (document.mandatory or document.class_ == "critical"):
         message = "no limit stops a play that is critical or mandatory - take 'obeys_limits' away"
         world.report.error(nodes["obeys_limits"], "unused-option", message)

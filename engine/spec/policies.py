@@ -5,6 +5,8 @@ Built only by the parser, as everything in `types`. Durations are int millisecon
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import msgspec
 
 
@@ -24,7 +26,32 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
     reserve: int = 0
 
 
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
+    """From a minute of the day to another, which may be past midnight; `days` (0 = Monday) and `holidays` all day.
+
+    `unknown_zone` are the zones in which somebody may be whose zone is not known.
+    """
+
+    from_minute: int
+    to_minute: int
+    unknown_zone: tuple[str, ...]
+    days: tuple[int, ...] = ()
+    holidays: tuple[str, ...] = ()
+
+    def is_all_day(self, day: date) -> bool:
+        """Is it quiet on that day from midnight to midnight?"""
+        return day.weekday() in self.days or (bool(self.holidays) and day.isoformat() in self.holidays)
+
+    def is_quiet(self, local: datetime) -> bool:
+        """Is it quiet where the clock shows that?"""
+        minute = local.hour * 60 + local.minute
+        if self.from_minute < self.to_minute:
+            return self.from_minute <= minute < self.to_minute or self.is_all_day(local.date())
+        return minute >= self.from_minute or minute < self.to_minute or self.is_all_day(local.date())
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
     limits: tuple[LimitSpec, ...] = ()
+    quiet_hours: QuietHours | None = None

@@ -10,7 +10,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
-from engine.spec.deciding import Known, read_policies
+from engine.spec.deciding import Known, Rules, read_policies
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -75,6 +75,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     retention: Annotated[RetentionDocument, "how long things are kept"] = RetentionDocument()
     bounds: Annotated[BoundsDocument, "what the engine takes at most"] = BoundsDocument()
     limits: Annotated[Node | None, RAW, "how often somebody may hear from us"] = None
+    quiet_hours: Annotated[Node | None, RAW, "when nobody is written to, by their own clock"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -105,9 +106,13 @@ def read_project(
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
-        policies=read_policies({"limits": document.limits}, Known(channels=channels, unit=document.unit), scope),
+        policies=read_policies(_rules(document), Known(channels=channels, unit=document.unit), scope),
         place=node.place,
     )
+
+
+def _rules(document: ProjectDocument) -> Rules:
+    return Rules(limits=document.limits, quiet_hours=document.quiet_hours)
 
 
 def _judge(written: Written[ProjectDocument], entities: tuple[EntitySpec, ...], scope: Scope) -> None:

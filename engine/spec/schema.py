@@ -18,6 +18,7 @@ from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.kafka import KafkaDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
+from engine.spec.quiet import QuietDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
@@ -104,6 +105,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "sinks"): _named(_sinks(sink_options, sink_kinds)),
         (ProjectDocument, "channels"): _named(TEXT),
         (ProjectDocument, "limits"): {"type": "array", "items": _object(LimitDocument), "minItems": 1},
+        (ProjectDocument, "quiet_hours"): _object(QuietDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))

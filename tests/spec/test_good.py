@@ -14,7 +14,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Severity
 from engine.ports import FieldTest, Step
 from engine.spec.formula import Formula
 from engine.spec.load import load, load_all
-from engine.spec.policies import LimitSpec
+from engine.spec.policies import LimitSpec, QuietHours
 from engine.spec.tests import START_MS
 from engine.spec.types import (
     AllOf,
@@ -185,6 +185,13 @@ def test_rules_for_deciding(good: Configuration) -> None:
         LimitSpec(
             at_most=1, over_ms=30 * DAY_MS, classes=("marketing",), channels=("email", "console"), tags=("letter",)
         ),
+    )
+    assert good.project.policies.quiet_hours == QuietHours(
+        from_minute=20 * 60 + 30,
+        to_minute=8 * 60,
+        unknown_zone=("Europe/Berlin", "Europe/Lisbon"),
+        days=(6,),
+        holidays=("2026-12-25",),
     )
 
 
