@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.consent import is_consent, remember_consent
 from engine.core.effects import Effects
-from engine.core.gates import first_stop
+from engine.core.gates import judge
 from engine.core.limits import remember_sent
 from engine.core.records import Records
 from engine.core.state import keep_newest
@@ -76,12 +77,18 @@ class Decide:
     # ---- what comes in
 
     def on_profile(self, routed: Routed, describes: str) -> None:
-        """Remember the attributes of one of the unit's entities, for `only_if`, `unless` and texts."""
-        key = routed.event.entities.get(describes)
-        if key is not None:
-            unit, name = self.units.change(routed.key), f"{describes}:{key}"
-            known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
-            keep_newest(known, times, routed.event.attributes, routed.event.at)
+        """Remember what one of the unit's entities is like, for `only_if`, `unless` and texts, or has agreed to."""
+        event = routed.event
+        key = event.entities.get(describes)
+        if key is None:
+            return
+        unit, name = self.units.change(routed.key), f"{describes}:{key}"
+        consent = self._project.policies.consent
+        if consent is not None and is_consent(event, consent):
+            remember_consent(unit, name, event, consent)
+            return
+        known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
+        keep_newest(known, times, event.attributes, event.at)
 
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
@@ -154,6 +161,7 @@ class Decide:
                     detector=detector,
                     play=play,
                     recipient=recipient_of(one.signal, play, unit),
+                    channel=play.channel,
                     unit=unit,
                     project=self._project,
                     now=now,
@@ -161,7 +169,7 @@ class Decide:
                 )
 
     def _settle(self, candidate: Candidate) -> None:
-        stop = first_stop(candidate)
+        candidate, stop = judge(candidate)
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
             if stop.until:
@@ -170,7 +178,7 @@ class Decide:
         decision, action = self._records.chosen(candidate)
         self.effects.decisions.append(decision)
         self.effects.actions.append(action)
-        remember_sent(candidate, action)
+        remember_sent(candidate)
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""

@@ -79,6 +79,7 @@ def strip_unit(unit: UnitState, name: str) -> None:
     key = name.partition(":")[2]
     unit.attributes.pop(name, None)
     unit.attribute_times.pop(name, None)
+    unit.consent.pop(name, None)
     unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
     unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
     unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name)]

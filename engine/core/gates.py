@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.consent import channels_of, missing_consent
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
@@ -57,6 +58,11 @@ def _unless(candidate: Candidate) -> Stop | None:
     return None if met is None else Stop("unless", f"so: {spoken((met,))}")
 
 
+def _consent(candidate: Candidate) -> Stop | None:
+    missing = missing_consent(candidate)
+    return Stop("consent", missing) if missing else None
+
+
 def _limits(candidate: Candidate) -> Stop | None:
     full = full_limit(candidate)
     return Stop("limits", full) if full else None
@@ -78,12 +84,23 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
 FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless)
-FOR_CUSTOMERS: tuple[Gate, ...] = (_limits, _quiet_hours, _expired)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
 
 
-def first_stop(candidate: Candidate) -> Stop | None:
-    """Where the candidate is stopped, None if no gate stops it."""
-    gates = (*FOR_ALL, *FOR_CUSTOMERS) if candidate.play.to == "customer" else FOR_ALL
+def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
+    """The candidate by the first channel that no gate closes, and where it is stopped all the same, None if nowhere.
+
+    If every channel is closed, that is by the first of them.
+    """
+    stop = _first_stop(FOR_ALL, candidate)
+    if stop is not None or candidate.play.to != "customer":
+        return candidate, stop
+    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
+    judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
+    return next((one for one in judged if one[1] is None or one[1].until), judged[0])
+
+
+def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
     return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
 
 

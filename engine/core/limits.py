@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from engine.core.moments import spoken_length, spoken_moment
 from engine.core.unit_state import Candidate, Sent
-from engine.model import Action
 from engine.spec.policies import LimitSpec
 
 
@@ -33,7 +32,7 @@ def full_limit(candidate: Candidate) -> str:
 
 def _room_at(limit: LimitSpec, candidate: Candidate) -> int:
     """When the limit lets one more through, 0 if it does now."""
-    if not _concerns(limit, candidate.play.purpose, candidate.play.channel, candidate.play.tags):
+    if not _concerns(limit, candidate.play.purpose, candidate.channel, candidate.play.tags):
         return 0
     counted = sorted(_counted(limit, candidate), key=lambda sent: sent.at)
     if _has_room(limit, candidate, counted):
@@ -80,12 +79,12 @@ def _spoken(limit: LimitSpec, candidate: Candidate) -> str:
 # ---- what was sent
 
 
-def remember_sent(candidate: Candidate, action: Action) -> None:
+def remember_sent(candidate: Candidate) -> None:
     """Count it, and forget what no limit can count any more."""
     limits, unit, play = candidate.project.policies.limits, candidate.unit, candidate.play
     if not limits or not play.counts or play.to != "customer":
         return
-    unit.sent.append(Sent(candidate.now, candidate.recipient, play.name, play.purpose, action.channel, play.tags))
+    unit.sent.append(Sent(candidate.now, candidate.recipient, play.name, play.purpose, candidate.channel, play.tags))
     since = candidate.now - max(limit.over_ms for limit in limits)
     most = max(limit.at_most for limit in limits)
     unit.sent = _newest([sent for sent in unit.sent if sent.at > since], most)

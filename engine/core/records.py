@@ -59,12 +59,12 @@ class Records:
         why = self._why(candidate, values)
         values["why"] = why
         return Action(
-            id=digest(signal.id, play.name, candidate.recipient, play.channel, FIRST_STEP),
+            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, FIRST_STEP),
             signal_id=signal.id,
             decision_id=decision_id(candidate),
             play=play.name,
             detector=signal.detector,
-            channel=play.channel,
+            channel=candidate.channel,
             unit=signal.unit,
             recipient=candidate.recipient,
             step=FIRST_STEP,

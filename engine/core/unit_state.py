@@ -33,13 +33,23 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
     tags: tuple[str, ...] = ()
 
 
+class Word(msgspec.Struct, array_like=True, frozen=True):
+    """What somebody said about a channel and a purpose, "" = every one: yes or no, as of when."""
+
+    channel: str
+    purpose: str
+    given: bool
+    at: int
+
+
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
     `waiting` are the signals that no tick has reached yet, `resolved` the ids of those that have closed before they
     were decided for good, `firing` the open signals (id -> detector), `attributes` the profiles of the unit's entities
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
-    waiting signals became, one for each of their plays. `sent` is what limits may still count.
+    waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
+    what each of the unit's people ("customer:ada") has said.
     """
 
     waiting: list[Signal] = []
@@ -49,6 +59,7 @@ class UnitState(msgspec.Struct, array_like=True):
     attribute_times: dict[str, dict[str, int]] = {}
     candidates: list[Waiting] = []
     sent: list[Sent] = []
+    consent: dict[str, list[Word]] = {}
 
     @property
     def is_waiting(self) -> bool:
@@ -63,12 +74,13 @@ class UnitState(msgspec.Struct, array_like=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A signal's play for a recipient (`customer:c7`), about to be decided at `now`."""
+    """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`."""
 
     signal: Signal
     detector: DetectorSpec
     play: PlaySpec
     recipient: str
+    channel: str
     unit: UnitState
     project: ProjectSpec
     now: int

@@ -1,4 +1,4 @@
-"""The project's rules for deciding to their typed form: `limits` and `quiet_hours`."""
+"""The project's rules for deciding to their typed form."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
+from engine.spec.consent import read_consent
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
+from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
 
 CLASSES = ("critical", "service", "marketing")
@@ -37,6 +39,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     channels: Collection[str]
     unit: tuple[str, ...]
+    streams: tuple[StreamSpec, ...]
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     limits: Node | None
     quiet_hours: Node | None
+    consent: Node | None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -51,6 +55,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
     return Policies(
         limits=tuple(_limits(rules.limits, known, scope)),
         quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
+        consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 
 

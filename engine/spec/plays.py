@@ -17,6 +17,9 @@ from engine.spec.types import PlaySpec
 from engine.spec.wording import check_text, compiled_at
 from engine.spec.world import World
 
+# What has no meaning for a colleague or a system.
+CUSTOMERS_ONLY = ("mandatory", "in_session", "fallback", "obeys_limits", "counts", "tags")
+
 
 class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A play as it is written."""
@@ -37,6 +40,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     offer: Annotated[bool, As.FLAG, "it is an incentive, an upgrade or a promotion"] = False
     mandatory: Annotated[bool, As.FLAG, "it is owed (policy, contract, recall), so that no limit stops it"] = False
     in_session: Annotated[bool, As.FLAG, "it answers what somebody is doing, so that it waits for nothing"] = False
+    fallback: Annotated[tuple[str, ...], As.TEXTS, "channels to take instead, where the first is closed"] = ()
     obeys_limits: Annotated[bool, As.FLAG, "limits may stop it"] = True
     counts: Annotated[bool, As.FLAG, "limits count it"] = True
     tags: Annotated[tuple[str, ...], As.TEXTS, "words by which limits know it"] = ()
@@ -81,6 +85,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         offer=document.offer,
         mandatory=document.mandatory,
         in_session=document.in_session,
+        fallback=document.fallback,
         obeys_limits=document.obeys_limits,
         counts=document.counts,
         tags=document.tags,
@@ -98,9 +103,14 @@ def _texts(nodes: Mapping[str, Node], world: World) -> tuple[ScalarNode, ...]:
 
 
 def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
-    if document.channel and document.channel not in world.channels:
-        message = unknown("channel", document.channel, world.channels)
-        world.report.error(nodes["channel"], "unknown-channel", message)
+    for name, named in (("channel", (document.channel,)), ("fallback", document.fallback)):
+        for channel in named:
+            if channel and channel not in world.channels:
+                world.report.error(nodes[name], "unknown-channel", unknown("channel", channel, world.channels))
+    if document.channel and document.channel in document.fallback:
+        world.report.error(
+            nodes["fallback"], "no-effect", f"'{document.channel}' is its channel already - take it away"
+        )
     if text_of(nodes.get("class_")) == "critical" and not document.reason:
         message = "a critical play passes limits and quiet hours - add 'reason', why that is right"
         world.report.error(nodes["class_"], "missing-key", message)
@@ -115,7 +125,7 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
 def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
     """Refuse what could not take effect."""
     if document.to != "customer":
-        for name in ("mandatory", "in_session", "obeys_limits", "counts", "tags"):
+        for name in CUSTOMERS_ONLY:
             if name in nodes:
                 world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: customer'")
     if document.mandatory and document.class_ == "marketing":

@@ -5,6 +5,7 @@ Built only by the parser, as everything in `types`. Durations are int millisecon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import msgspec
@@ -50,8 +51,27 @@ class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
         return minute >= self.from_minute or minute < self.to_minute or self.is_all_day(local.date())
 
 
+class StopWords(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
+
+    event: str
+    channel: str
+    field: str
+    words: tuple[str, ...]
+
+
+class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that say what somebody agreed to; `attributes` of profiles that say it of a channel."""
+
+    given: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+    stop: StopWords | None = None
+    attributes: Mapping[str, str] = {}
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
     limits: tuple[LimitSpec, ...] = ()
     quiet_hours: QuietHours | None = None
+    consent: ConsentSpec | None = None

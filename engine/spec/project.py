@@ -76,6 +76,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Annotated[BoundsDocument, "what the engine takes at most"] = BoundsDocument()
     limits: Annotated[Node | None, RAW, "how often somebody may hear from us"] = None
     quiet_hours: Annotated[Node | None, RAW, "when nobody is written to, by their own clock"] = None
+    consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -106,13 +107,13 @@ def read_project(
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
-        policies=read_policies(_rules(document), Known(channels=channels, unit=document.unit), scope),
+        policies=read_policies(_rules(document), Known(channels=channels, unit=document.unit, streams=streams), scope),
         place=node.place,
     )
 
 
 def _rules(document: ProjectDocument) -> Rules:
-    return Rules(limits=document.limits, quiet_hours=document.quiet_hours)
+    return Rules(limits=document.limits, quiet_hours=document.quiet_hours, consent=document.consent)
 
 
 def _judge(written: Written[ProjectDocument], entities: tuple[EntitySpec, ...], scope: Scope) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.consent import ConsentDocument
 from engine.spec.deciding import LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
@@ -106,6 +107,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "channels"): _named(TEXT),
         (ProjectDocument, "limits"): {"type": "array", "items": _object(LimitDocument), "minItems": 1},
         (ProjectDocument, "quiet_hours"): _object(QuietDocument),
+        (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))

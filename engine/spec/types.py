@@ -159,8 +159,9 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
     `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
-    or the like. `mandatory`: it is owed, so that no limit stops it. `counts`: limits count it. `in_session`: it answers
-    what somebody is doing, so it waits for nothing. `only_if` and `unless` are asked besides those of the detector.
+    or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
+    it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
+    `only_if` and `unless` are asked besides those of the detector.
     """
 
     name: str
@@ -178,6 +179,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     offer: bool = False
     mandatory: bool = False
     in_session: bool = False
+    fallback: tuple[str, ...] = ()
     obeys_limits: bool = True
     counts: bool = True
     tags: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Severity
 from engine.ports import FieldTest, Step
 from engine.spec.formula import Formula
 from engine.spec.load import load, load_all
-from engine.spec.policies import LimitSpec, QuietHours
+from engine.spec.policies import ConsentSpec, LimitSpec, QuietHours, StopWords
 from engine.spec.tests import START_MS
 from engine.spec.types import (
     AllOf,
@@ -193,6 +193,12 @@ def test_rules_for_deciding(good: Configuration) -> None:
         days=(6,),
         holidays=("2026-12-25",),
     )
+    assert good.project.policies.consent == ConsentSpec(
+        given=("agreed",),
+        withdrawn=("left", "bounced"),
+        stop=StopWords(event="answered", channel="email", field="body", words=("no",)),
+        attributes={"email": "letter"},
+    )
 
 
 def test_entities(good: Configuration) -> None:
@@ -205,7 +211,7 @@ def test_entities(good: Configuration) -> None:
 
 
 def test_streams_and_their_maps(good: Configuration) -> None:
-    usage, money, tickets, orders, crm = good.project.streams
+    usage, money, tickets, orders, _wishes, crm = good.project.streams
     assert (usage.source, usage.lateness_ms, usage.stalled_after_ms) == ("usage/*.jsonl.gz", 5 * SECOND_MS, HOUR_MS)
     assert (money.source, money.strict_json, crm.describes) == ("-", True, "account")
     assert (tickets.format, tickets.delimiter, tickets.sort) == ("csv", ";", True)
