@@ -166,6 +166,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What is held is decided again at `until`, which makes a decision of its own, with the same signal and play. `gate`
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
     offset, worker or wall time, so replaying the same events gives the same bytes.
+    What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
     """
 
     id: str
@@ -188,6 +189,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_ids: tuple[str, ...]
     versions: Mapping[str, str]
     until: int = 0
+    priority: float = 0.0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,9 +13,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.arbitrate import competes, field_of, lost, ranked
 from engine.core.consent import is_consent, remember_consent
 from engine.core.effects import Effects
-from engine.core.gates import judge
+from engine.core.gates import Stop, judge
 from engine.core.limits import remember_sent
 from engine.core.records import Records
 from engine.core.state import keep_newest
@@ -149,8 +150,30 @@ class Decide:
         ready = [one for one in unit.candidates if 0 < one.due <= now] + (gathered if closes else [])
         taken = {id(one) for one in ready}
         unit.candidates = [one for one in unit.candidates if id(one) not in taken]
-        for candidate in sorted(self._candidates(ready, unit, now), key=lambda one: one.order):
-            self._settle(candidate)
+        candidates = sorted(self._candidates(ready, unit, now), key=lambda one: one.order)
+        for candidate in candidates:
+            if not competes(candidate):
+                self._settle(*judge(candidate))
+        self._arbitrate([candidate for candidate in candidates if competes(candidate)])
+
+    def _arbitrate(self, candidates: Iterable[Candidate]) -> None:
+        """Of those that pass every gate, one goes to each recipient."""
+        passed: list[Candidate] = []
+        for candidate in candidates:
+            way, stop = judge(candidate)
+            if stop is None:
+                passed.append(way)
+            else:
+                self._settle(way, stop)
+        rivals, winners = ranked(passed), dict[str, Candidate]()
+        for place, rival in enumerate(rivals):
+            winner = winners.get(field_of(rival))
+            # One that went before it, to somebody else of the unit, may have used up a limit.
+            way, stop = judge(rival) if winner is None else (rival, lost(rival, winner))
+            if stop is None:
+                way = msgspec.structs.replace(way, runner_up=_runner_up(rival, rivals[place + 1 :]))
+                winners[field_of(rival)] = way
+            self._settle(way, stop)
 
     def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
         for one in ready:
@@ -168,8 +191,7 @@ class Decide:
                     round=one.round,
                 )
 
-    def _settle(self, candidate: Candidate) -> None:
-        candidate, stop = judge(candidate)
+    def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
             if stop.until:
@@ -192,6 +214,10 @@ class Decide:
 def _due_alone(signal: Signal, play: PlaySpec) -> int:
     """When a play that waits for nobody is decided; 0 for the others."""
     return signal.at if play.purpose == "critical" or play.in_session else 0
+
+
+def _runner_up(winner: Candidate, others: Iterable[Candidate]) -> str:
+    return next((other.play.name for other in others if field_of(other) == field_of(winner)), "")
 
 
 def encode_unit(state: UnitState) -> bytes:

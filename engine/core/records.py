@@ -51,6 +51,9 @@ class Records:
             readings=signal.readings,
             event_ids=signal.event_ids,
             until=stop.until if stop else 0,
+            priority=candidate.priority,
+            factors=candidate.factors,
+            runner_up=candidate.runner_up,
             versions={"detector": signal.version, "play": play.version, "configuration": self._version},
         )
 

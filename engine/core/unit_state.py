@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
+
 import msgspec
 
 from engine.model import Json, Signal
@@ -74,7 +77,10 @@ class UnitState(msgspec.Struct, array_like=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`."""
+    """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
+
+    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    """
 
     signal: Signal
     detector: DetectorSpec
@@ -85,6 +91,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     project: ProjectSpec
     now: int
     round: int = 0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
+
+    @property
+    def priority(self) -> float:
+        """What it is worth beside others: the product of its factors, 0 before they are known."""
+        return round(prod(self.factors.values()), 6) if self.factors else 0.0
 
     @property
     def expires_at(self) -> int:

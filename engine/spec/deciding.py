@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from engine.model import HOUR_MS
 from engine.ports import As
 from engine.spec.consent import read_consent
 from engine.spec.nodes import ListNode, Node
-from engine.spec.policies import LimitSpec, Policies
+from engine.spec.policies import ArbitrationSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
@@ -34,6 +35,13 @@ class LimitDocument(msgspec.Struct, frozen=True, kw_only=True):
     reserve: Annotated[int, As.COUNT, "so many of them are kept for the class service"] = 0
 
 
+class ArbitrationDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """How messages compete."""
+
+    per: Annotated[Literal["recipient", "unit"], "who gets one message of several"] = "recipient"
+    again_after: Annotated[int, As.DURATION, "when a service message that lost is decided again"] = HOUR_MS
+
+
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules may name."""
 
@@ -48,6 +56,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     limits: Node | None
     quiet_hours: Node | None
     consent: Node | None
+    arbitration: ArbitrationDocument
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -55,6 +64,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
     return Policies(
         limits=tuple(_limits(rules.limits, known, scope)),
         quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
+        arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

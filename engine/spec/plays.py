@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
+from engine.spec import priority
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
@@ -18,7 +19,7 @@ from engine.spec.wording import check_text, compiled_at
 from engine.spec.world import World
 
 # What has no meaning for a colleague or a system.
-CUSTOMERS_ONLY = ("mandatory", "in_session", "fallback", "obeys_limits", "counts", "tags")
+CUSTOMERS_ONLY = ("mandatory", "in_session", "fallback", "obeys_limits", "counts", "tags", *priority.KEYS)
 
 
 class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,10 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     obeys_limits: Annotated[bool, As.FLAG, "limits may stop it"] = True
     counts: Annotated[bool, As.FLAG, "limits count it"] = True
     tags: Annotated[tuple[str, ...], As.TEXTS, "words by which limits know it"] = ()
+    value: Annotated[float, As.NUMBER, "what it is worth if it works, in a measure of your own"] = 1
+    lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
+    chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
+    context: Annotated[Node | None, RAW, "where it is worth more"] = None
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
 
@@ -66,6 +71,8 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     document = written.value
     texts = _texts(written.nodes, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
+    chance = priority.read_chance(document.chance, written.nodes, world)
+    context = tuple(priority.read_context(document.context, world))
     _judge(document, written.nodes, world)
     if world.report.errors > before:
         return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=None)
@@ -89,6 +96,10 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         obeys_limits=document.obeys_limits,
         counts=document.counts,
         tags=document.tags,
+        value=document.value,
+        lever=document.lever,
+        chance=chance,
+        context=context,
         only_if=only_if,
         unless=unless,
         place=node.place,
@@ -128,6 +139,11 @@ def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: Wo
         for name in CUSTOMERS_ONLY:
             if name in nodes:
                 world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: customer'")
+    priority.judge_numbers(document.value, document.lever, nodes, world)
+    for name in priority.KEYS if document.mandatory or document.class_ == "critical" else ():
+        if name in nodes:
+            message = f"what is critical or mandatory competes with nothing - take '{name}' away"
+            world.report.error(nodes[name], "unused-option", message)
     if document.mandatory and document.class_ == "marketing":
         world.report.error(nodes["mandatory"], "bad-choice", "marketing is never owed to anybody - write another class")
     if document.in_session and not document.expires:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
+
+from engine.model import HOUR_MS
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +54,22 @@ class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
         return minute >= self.from_minute or minute < self.to_minute or self.is_all_day(local.date())
 
 
+class Chance(msgspec.Struct, frozen=True, kw_only=True):
+    """How often it works: a guess that is worth so many messages, and how many of those sent have worked."""
+
+    guess: float
+    worth: int
+    sent: int = 0
+    worked: int = 0
+
+
+class ArbitrationSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a recipient or the whole unit gets one message, and when a service message that lost comes again."""
+
+    per: Literal["recipient", "unit"] = "recipient"
+    again_after_ms: int = HOUR_MS
+
+
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
 
@@ -75,3 +94,4 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitSpec, ...] = ()
     quiet_hours: QuietHours | None = None
     consent: ConsentSpec | None = None
+    arbitration: ArbitrationSpec = ArbitrationSpec()

@@ -10,7 +10,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
-from engine.spec.deciding import Known, Rules, read_policies
+from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -77,6 +77,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     limits: Annotated[Node | None, RAW, "how often somebody may hear from us"] = None
     quiet_hours: Annotated[Node | None, RAW, "when nobody is written to, by their own clock"] = None
     consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
+    arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -113,7 +114,12 @@ def read_project(
 
 
 def _rules(document: ProjectDocument) -> Rules:
-    return Rules(limits=document.limits, quiet_hours=document.quiet_hours, consent=document.consent)
+    return Rules(
+        limits=document.limits,
+        quiet_hours=document.quiet_hours,
+        consent=document.consent,
+        arbitration=document.arbitration,
+    )
 
 
 def _judge(written: Written[ProjectDocument], entities: tuple[EntitySpec, ...], scope: Scope) -> None:

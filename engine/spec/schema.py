@@ -18,6 +18,7 @@ from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.kafka import KafkaDocument
 from engine.spec.plays import PlayDocument
+from engine.spec.priority import ContextDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
 from engine.spec.quiet import QuietDocument
 from engine.spec.reading import RAW, Option, options_of
@@ -94,7 +95,12 @@ def detector_schema(plugins: Plugins) -> Schema:
 
 def play_schema() -> Schema:
     """The schema of one document in playbooks/."""
-    raw: Raw = {(PlayDocument, "only_if"): ELIGIBILITY, (PlayDocument, "unless"): ELIGIBILITY}
+    context = _object(ContextDocument, {(ContextDocument, "when"): ELIGIBILITY})
+    raw: Raw = {
+        (PlayDocument, "only_if"): ELIGIBILITY,
+        (PlayDocument, "unless"): ELIGIBILITY,
+        (PlayDocument, "context"): {"type": "array", "items": context, "minItems": 1},
+    }
     return _titled("Play", _object(PlayDocument, raw))
 
 

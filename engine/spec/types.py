@@ -12,7 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
-from engine.spec.policies import Policies
+from engine.spec.policies import Chance, Policies
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -154,6 +154,13 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
 # ---- plays
 
 
+class Context(msgspec.Struct, frozen=True):
+    """Where all of `when` is so, the play is worth `add` percent more."""
+
+    when: Eligibility
+    add: float
+
+
 class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done about a signal.
 
@@ -161,7 +168,8 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
-    `only_if` and `unless` are asked besides those of the detector.
+    `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
+    of the detector.
     """
 
     name: str
@@ -183,6 +191,10 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     obeys_limits: bool = True
     counts: bool = True
     tags: tuple[str, ...] = ()
+    value: float = 1
+    lever: float = 0
+    chance: Chance | None = None
+    context: tuple[Context, ...] = ()
     only_if: Eligibility = ()
     unless: Eligibility = ()
     place: Place = Place()

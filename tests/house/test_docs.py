@@ -16,7 +16,7 @@ from typer.main import get_command
 import detectors
 import sinks
 from engine import cli
-from engine.spec import consent, deciding, filters, kafka, plays, project, quiet, streams
+from engine.spec import consent, deciding, filters, kafka, plays, priority, project, quiet, streams
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
 from engine.spec.reading import options_of
@@ -41,6 +41,9 @@ WRITTEN = {
     "quiet hours": (quiet.QuietDocument, "deciding.md"),
     "consent": (consent.ConsentDocument, "deciding.md"),
     "answers that close a channel": (consent.StopDocument, "deciding.md"),
+    "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
+    "chance": (priority.ChanceDocument, "deciding.md"),
+    "entry of context": (priority.ContextDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
     "stream": (streams.StreamDocument, "architecture.md"),

@@ -14,7 +14,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Severity
 from engine.ports import FieldTest, Step
 from engine.spec.formula import Formula
 from engine.spec.load import load, load_all
-from engine.spec.policies import ConsentSpec, LimitSpec, QuietHours, StopWords
+from engine.spec.policies import ArbitrationSpec, Chance, ConsentSpec, LimitSpec, QuietHours, StopWords
 from engine.spec.tests import START_MS
 from engine.spec.types import (
     AllOf,
@@ -22,6 +22,7 @@ from engine.spec.types import (
     AttributeTest,
     Compare,
     Configuration,
+    Context,
     DetectorSpec,
     EntitySpec,
     EventMap,
@@ -176,6 +177,10 @@ def test_plays(good: Configuration) -> None:
     write = good.plays["write-them"]
     assert (write.to, write.offer, write.tags, write.counts) == ("customer", True, ("letter", "help"), False)
     assert write.only_if == (AttributeTest("account", FieldTest("stage", "is", "live")),)
+    assert (write.value, write.lever) == (40, -20)
+    assert write.chance == Chance(guess=0.125, worth=40, sent=10, worked=3)
+    trial = AttributeTest("account", FieldTest("stage", "is", "trial"))
+    assert write.context == (Context((trial, Firing("many-hard-cases")), 50),)
     assert write.unless == (Firing("many-hard-cases"),)
 
 
@@ -193,6 +198,7 @@ def test_rules_for_deciding(good: Configuration) -> None:
         days=(6,),
         holidays=("2026-12-25",),
     )
+    assert good.project.policies.arbitration == ArbitrationSpec(per="unit", again_after_ms=2 * HOUR_MS)
     assert good.project.policies.consent == ConsentSpec(
         given=("agreed",),
         withdrawn=("left", "bounced"),
