@@ -15,12 +15,6 @@ from engine.core.unit_state import Candidate
 from engine.spec.policies import Chance
 
 
-def competes(candidate: Candidate) -> bool:
-    """Only messages to customers do; what is critical or owed goes beside them."""
-    play = candidate.play
-    return play.to == "customer" and play.purpose != "critical" and not play.mandatory
-
-
 def rated(candidate: Candidate) -> Candidate:
     """The candidate with its four factors. Each is 1 where the play says nothing of it."""
     play = candidate.play

@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from engine.core.arbitrate import competes, field_of, lost, ranked
+from engine.core.arbitrate import field_of, lost, ranked
 from engine.core.consent import is_consent, remember_consent
 from engine.core.effects import Effects
-from engine.core.gates import Stop, judge
+from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.records import Records
 from engine.core.state import keep_newest
@@ -95,10 +96,12 @@ class Decide:
         unit = self.units.change(signal.unit)
         if signal.state == "resolved":
             unit.firing.pop(signal.id, None)
+            unit.muting.pop(signal.id, None)
             if unit.waits_for(signal.id):
                 unit.resolved.append(signal.id)
             return
         unit.firing[signal.id] = signal.detector
+        remember_firing(unit, signal, self._project.policies)
         if self._detectors[signal.detector].plays:
             unit.waiting.append(signal)
             self._wake(signal.unit, signal.at)
@@ -152,9 +155,9 @@ class Decide:
         unit.candidates = [one for one in unit.candidates if id(one) not in taken]
         candidates = sorted(self._candidates(ready, unit, now), key=lambda one: one.order)
         for candidate in candidates:
-            if not competes(candidate):
+            if not candidate.competes:
                 self._settle(*judge(candidate))
-        self._arbitrate([candidate for candidate in candidates if competes(candidate)])
+        self._arbitrate([candidate for candidate in candidates if candidate.competes])
 
     def _arbitrate(self, candidates: Iterable[Candidate]) -> None:
         """Of those that pass every gate, one goes to each recipient."""
@@ -173,6 +176,7 @@ class Decide:
             if stop is None:
                 way = msgspec.structs.replace(way, runner_up=_runner_up(rival, rivals[place + 1 :]))
                 winners[field_of(rival)] = way
+                stop = kept_back(way)
             self._settle(way, stop)
 
     def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
@@ -196,11 +200,13 @@ class Decide:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
             if stop.until:
                 self._hold(candidate, stop.until)
+            if stop.gate == HOLDOUT:
+                remember_sent(candidate, is_shadow=True)
             return
         decision, action = self._records.chosen(candidate)
         self.effects.decisions.append(decision)
         self.effects.actions.append(action)
-        remember_sent(candidate)
+        remember_sent(candidate, is_shadow=False)
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""

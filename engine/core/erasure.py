@@ -85,6 +85,7 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name)]
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
+    unit.muting = without(unit.muting, key)
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 

@@ -8,6 +8,8 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.consent import channels_of, missing_consent
+from engine.core.holdout import held_out_of
+from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
@@ -26,6 +28,7 @@ class Stop(msgspec.Struct, frozen=True):
     until: int = 0
 
 
+HOLDOUT = "holdout"
 Gate: TypeAlias = Callable[[Candidate], Stop | None]
 
 
@@ -58,6 +61,11 @@ def _unless(candidate: Candidate) -> Stop | None:
     return None if met is None else Stop("unless", f"so: {spoken((met,))}")
 
 
+def _inhibited(candidate: Candidate) -> Stop | None:
+    muting = muted_by(candidate)
+    return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
+
+
 def _consent(candidate: Candidate) -> Stop | None:
     missing = missing_consent(candidate)
     return Stop("consent", missing) if missing else None
@@ -83,7 +91,7 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless)
+FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _inhibited)
 FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
 
 
@@ -102,6 +110,12 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
 
 def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
     return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+
+
+def kept_back(candidate: Candidate) -> Stop | None:
+    """The last gate, for what would go out: is its recipient held out?"""
+    held_out = held_out_of(candidate)
+    return Stop(HOLDOUT, f"would have been sent; {candidate.recipient} is held out of {held_out}") if held_out else None
 
 
 def is_so(condition: AttributeTest | Firing, candidate: Candidate) -> bool:

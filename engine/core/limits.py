@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from engine.core.holdout import held_out_of
 from engine.core.moments import spoken_length, spoken_moment
 from engine.core.unit_state import Candidate, Sent
 from engine.spec.policies import LimitSpec
@@ -43,11 +44,15 @@ def _room_at(limit: LimitSpec, candidate: Candidate) -> int:
 
 
 def _counted(limit: LimitSpec, candidate: Candidate) -> Iterator[Sent]:
-    """What is in the window. What was decided ahead of this moment counts too: else two that meet could both go."""
-    since = candidate.now - limit.over_ms
+    """What is in the window, for the held-out with what they would have got.
+
+    What was decided ahead of this moment counts too: else two that meet could both go.
+    """
+    since, in_shadow = candidate.now - limit.over_ms, bool(held_out_of(candidate))
     for sent in candidate.unit.sent:
         is_whose = limit.per != "customer" or sent.recipient == candidate.recipient
-        if is_whose and sent.at > since and _concerns(limit, sent.purpose, sent.channel, sent.tags):
+        is_there = in_shadow or not sent.is_shadow
+        if is_whose and is_there and sent.at > since and _concerns(limit, sent.purpose, sent.channel, sent.tags):
             yield sent
 
 
@@ -79,12 +84,14 @@ def _spoken(limit: LimitSpec, candidate: Candidate) -> str:
 # ---- what was sent
 
 
-def remember_sent(candidate: Candidate) -> None:
+def remember_sent(candidate: Candidate, *, is_shadow: bool) -> None:
     """Count it, and forget what no limit can count any more."""
     limits, unit, play = candidate.project.policies.limits, candidate.unit, candidate.play
     if not limits or not play.counts or play.to != "customer":
         return
-    unit.sent.append(Sent(candidate.now, candidate.recipient, play.name, play.purpose, candidate.channel, play.tags))
+    unit.sent.append(
+        Sent(candidate.now, candidate.recipient, play.name, play.purpose, candidate.channel, play.tags, is_shadow)
+    )
     since = candidate.now - max(limit.over_ms for limit in limits)
     most = max(limit.at_most for limit in limits)
     unit.sent = _newest([sent for sent in unit.sent if sent.at > since], most)
@@ -92,9 +99,9 @@ def remember_sent(candidate: Candidate) -> None:
 
 def _newest(sent: Sequence[Sent], most: int) -> list[Sent]:
     """The newest of each play and recipient. As many as the largest limit say no less than all of them would."""
-    kept, seen = [], Counter[tuple[str, str, str]]()
+    kept, seen = [], Counter[tuple[str, str, str, bool]]()
     for one in sorted(sent, key=lambda sent: sent.at, reverse=True):
-        alike = (one.recipient, one.play, one.channel)
+        alike = (one.recipient, one.play, one.channel, one.is_shadow)
         seen[alike] += 1
         if seen[alike] <= most:
             kept.append(one)

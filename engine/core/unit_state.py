@@ -26,7 +26,7 @@ class Waiting(msgspec.Struct, array_like=True):
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
-    """A message that was chosen for a customer, as far as limits count it."""
+    """A message that was chosen for a customer, as far as limits count it; `is_shadow` if the holdout kept it back."""
 
     at: int
     recipient: str
@@ -34,6 +34,7 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
     purpose: str
     channel: str
     tags: tuple[str, ...] = ()
+    is_shadow: bool = False
 
 
 class Word(msgspec.Struct, array_like=True, frozen=True):
@@ -52,7 +53,7 @@ class UnitState(msgspec.Struct, array_like=True):
     were decided for good, `firing` the open signals (id -> detector), `attributes` the profiles of the unit's entities
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
-    what each of the unit's people ("customer:ada") has said.
+    what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
     """
 
     waiting: list[Signal] = []
@@ -63,6 +64,7 @@ class UnitState(msgspec.Struct, array_like=True):
     candidates: list[Waiting] = []
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
+    muting: dict[str, dict[str, str]] = {}
 
     @property
     def is_waiting(self) -> bool:
@@ -93,6 +95,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+
+    @property
+    def competes(self) -> bool:
+        """Only messages to customers do; what is critical or owed goes beside them."""
+        return self.play.to == "customer" and self.play.purpose != "critical" and not self.play.mandatory
 
     @property
     def priority(self) -> float:

@@ -10,8 +10,9 @@ import msgspec
 from engine.model import HOUR_MS
 from engine.ports import As
 from engine.spec.consent import read_consent
+from engine.spec.holdout import read_holdout
 from engine.spec.nodes import ListNode, Node
-from engine.spec.policies import ArbitrationSpec, LimitSpec, Policies
+from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
@@ -35,6 +36,14 @@ class LimitDocument(msgspec.Struct, frozen=True, kw_only=True):
     reserve: Annotated[int, As.COUNT, "so many of them are kept for the class service"] = 0
 
 
+class InhibitDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `inhibits`."""
+
+    firing: Annotated[str, As.TEXT, "the detector whose open signal mutes"]
+    mutes: Annotated[tuple[str, ...], As.TEXTS, "the plays that it mutes"]
+    equal: Annotated[tuple[str, ...], As.TEXTS, "entities that both have to be about"] = ()
+
+
 class ArbitrationDocument(msgspec.Struct, frozen=True, kw_only=True):
     """How messages compete."""
 
@@ -46,6 +55,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules may name."""
 
     channels: Collection[str]
+    kinds: Collection[str]
     unit: tuple[str, ...]
     streams: tuple[StreamSpec, ...]
 
@@ -56,7 +66,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     limits: Node | None
     quiet_hours: Node | None
     consent: Node | None
+    inhibits: Node | None
     arbitration: ArbitrationDocument
+    holdout: Node | None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -64,6 +76,8 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
     return Policies(
         limits=tuple(_limits(rules.limits, known, scope)),
         quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
+        inhibits=tuple(_inhibits(rules.inhibits, known, scope)),
+        holdout=read_holdout(rules.holdout, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
@@ -122,3 +136,25 @@ def judge_classes(classes: tuple[str, ...], node: Node | None, scope: Scope) -> 
         if node is not None and word not in CLASSES:
             hint = near(word, CLASSES) or f" - write {either(CLASSES)}"
             scope.report.error(node, "bad-choice", f"'{word}' is not possible here{hint}")
+
+
+# ---- inhibits
+
+
+def _inhibits(node: Node | None, known: Known, scope: Scope) -> Iterator[InhibitSpec]:
+    """The detectors and plays that they name are checked once those are read."""
+    if node is None:
+        return
+    if not isinstance(node, ListNode) or not node.items:
+        message = "write the rules as a list, as in [{firing: outage, mutes: offer-bigger-plan}]"
+        scope.report.error(node, "wrong-type", message)
+        return
+    for item in node.items:
+        written = read(item, InhibitDocument, scope)
+        if written is None or not written.sound:
+            continue
+        document = written.value
+        for kind in document.equal:
+            if kind not in known.kinds:
+                scope.report.error(written.nodes["equal"], "unknown-entity", unknown("entity", kind, known.kinds))
+        yield InhibitSpec(firing=document.firing, mutes=document.mutes, equal=document.equal)

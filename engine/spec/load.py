@@ -50,6 +50,7 @@ def load_all(
     _check_texts(read_detectors, read_plays, world)
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
+    _check_inhibits(project, node, world)
     _check_cycles(read_detectors, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:
@@ -107,6 +108,17 @@ def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[Read
     where = node.get("limits") if node else None
     for tag in sorted({tag for limit in project.policies.limits for tag in limit.tags} - known):
         world.report.error(where or Place(), "unknown-tag", unknown("tag", tag, known))
+
+
+def _check_inhibits(project: ProjectSpec, node: MappingNode | None, world: World) -> None:
+    """Its rules may only name detectors and plays that there are."""
+    where = (node.get("inhibits") if node else None) or Place()
+    for rule in project.policies.inhibits:
+        if rule.firing not in world.detectors:
+            world.report.error(where, "unknown-detector", unknown("detector", rule.firing, world.detectors))
+        for play in rule.mutes:
+            if play not in world.plays:
+                world.report.error(where, "unknown-play", unknown("play", play, world.plays))
 
 
 def _check_audiences(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:

@@ -70,6 +70,23 @@ class ArbitrationSpec(msgspec.Struct, frozen=True, kw_only=True):
     again_after_ms: int = HOUR_MS
 
 
+class InhibitSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """While a detector's signal is open, these plays are muted for the unit, where the ids of `equal` are the same."""
+
+    firing: str
+    mutes: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+
+
+class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of 10,000 places are held out of everything, and of a class besides."""
+
+    salt: str
+    places: int = 0
+    places_by_class: Mapping[str, int] = {}
+    contact: str = ""
+
+
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
 
@@ -94,4 +111,6 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitSpec, ...] = ()
     quiet_hours: QuietHours | None = None
     consent: ConsentSpec | None = None
+    inhibits: tuple[InhibitSpec, ...] = ()
+    holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()

@@ -77,6 +77,8 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     limits: Annotated[Node | None, RAW, "how often somebody may hear from us"] = None
     quiet_hours: Annotated[Node | None, RAW, "when nobody is written to, by their own clock"] = None
     consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
+    inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
+    holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
@@ -94,6 +96,8 @@ def read_project(
     streams = tuple(_streams(document.streams, frozenset(entity.kind for entity in entities), scope))
     _judge(written, entities, scope)
     channels = _channels(document.channels, node, scope)
+    kinds = {entity.kind for entity in entities}
+    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
@@ -108,7 +112,7 @@ def read_project(
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
-        policies=read_policies(_rules(document), Known(channels=channels, unit=document.unit, streams=streams), scope),
+        policies=read_policies(_rules(document), known, scope),
         place=node.place,
     )
 
@@ -118,7 +122,9 @@ def _rules(document: ProjectDocument) -> Rules:
         limits=document.limits,
         quiet_hours=document.quiet_hours,
         consent=document.consent,
+        inhibits=document.inhibits,
         arbitration=document.arbitration,
+        holdout=document.holdout,
     )
 
 

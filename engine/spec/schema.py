@@ -13,9 +13,10 @@ import msgspec
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
 from engine.spec.consent import ConsentDocument
-from engine.spec.deciding import LimitDocument
+from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.priority import ContextDocument
@@ -114,6 +115,8 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "limits"): {"type": "array", "items": _object(LimitDocument), "minItems": 1},
         (ProjectDocument, "quiet_hours"): _object(QuietDocument),
         (ProjectDocument, "consent"): _object(ConsentDocument),
+        (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
+        (ProjectDocument, "holdout"): _object(HoldoutDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from engine.core.arbitrate import chance_of
-from engine.spec.policies import ArbitrationSpec, Chance, LimitSpec, Policies, QuietHours
+from engine.model import Mode
+from engine.spec.policies import ArbitrationSpec, Chance, InhibitSpec, LimitSpec, Policies, QuietHours
 from engine.spec.types import AttributeTest, Context, PlaySpec
 from tests.core.worlds import World, compare, detector, is_, ms, play, watch
 
@@ -192,3 +193,50 @@ def test_each_factor_can_decide(better: dict[str, Any], worse: dict[str, Any]) -
     world = Contest(offer("a", **worse), offer("b", **better))
     world.wants("1h", "a", "b")
     assert world.told()[0][:2] == ("b", "chosen")
+
+
+# ---- muting
+
+
+class Muting(World):
+    """Level above 5 of an account is an outage; a customer's ticket wants the offer."""
+
+    def __init__(self, *equal: str, **outage: Any) -> None:
+        level = watch("level", "latest", "reading", field="level", over="52w")
+        tickets = watch("tickets", "count", "ticket.opened", over="10d")
+        super().__init__(
+            detector("outage", "account", compare("level", "above", 5), level, plays=(), **outage),
+            detector("busy", "customer", compare("tickets", "at_least", 1), tickets, plays=("gift",)),
+            plays=(offer("gift"),),
+            policies=Policies(inhibits=(InhibitSpec(firing="outage", mutes=("gift",), equal=equal),)),
+        )
+
+
+def test_an_open_signal_mutes_and_a_closed_one_does_not() -> None:
+    world = Muting()
+    world.event("reading", "1h", account="acme", level=9)
+    world.event("ticket.opened", "2h", customer="ada", account="acme")
+    world.event("ticket.opened", "2h", customer="eve", account="other")
+    world.restart()
+    world.event("ticket.opened", "3h", customer="bob", account="acme")
+    world.event("reading", "4h", account="acme", level=1)
+    world.event("ticket.opened", "5h", customer="cyd", account="acme")
+    assert world.decided() == ["inhibited", "chosen", "inhibited", "chosen"]
+    assert world.done.decisions[0].detail == "outage is firing, which mutes gift"
+    assert world.chain.units.get("account:acme").muting == {}
+
+
+def test_both_have_to_be_about_the_same() -> None:
+    world = Muting("account", "session")
+    world.event("reading", "1h", account="acme", session="s1", level=9)
+    world.event("ticket.opened", "2h", customer="ada", account="acme", session="s1")
+    world.event("ticket.opened", "3h", customer="bob", account="acme", session="s2")
+    world.event("ticket.opened", "4h", customer="cyd", account="acme")
+    assert world.decided() == ["inhibited", "chosen", "chosen"]
+
+
+def test_a_shadow_mutes_nothing() -> None:
+    world = Muting(mode=Mode.SHADOW)
+    world.event("reading", "1h", account="acme", level=9)
+    world.event("ticket.opened", "2h", customer="ada", account="acme")
+    assert world.decided() == ["chosen"]

@@ -70,9 +70,13 @@ def folder_with(folder: Path, written: str) -> Path:
     tags = re.findall(r"\btag: ([a-z-]+)", project)
     if tags:
         play = PLAY.format(name="tagged") + f"tags: [{', '.join(tags)}]\n"
+    if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
+        names = ", ".join(muted).split(", ")
+        play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
     write(folder / "beforehand.yml", completed(project, PROJECT))
     write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
-    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)]) if detector else "")
+    muting = others(project)
+    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)] if detector else muting))
     return folder
 
 

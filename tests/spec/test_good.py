@@ -14,7 +14,16 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Severity
 from engine.ports import FieldTest, Step
 from engine.spec.formula import Formula
 from engine.spec.load import load, load_all
-from engine.spec.policies import ArbitrationSpec, Chance, ConsentSpec, LimitSpec, QuietHours, StopWords
+from engine.spec.policies import (
+    ArbitrationSpec,
+    Chance,
+    ConsentSpec,
+    HoldoutSpec,
+    InhibitSpec,
+    LimitSpec,
+    QuietHours,
+    StopWords,
+)
 from engine.spec.tests import START_MS
 from engine.spec.types import (
     AllOf,
@@ -199,6 +208,12 @@ def test_rules_for_deciding(good: Configuration) -> None:
         holidays=("2026-12-25",),
     )
     assert good.project.policies.arbitration == ArbitrationSpec(per="unit", again_after_ms=2 * HOUR_MS)
+    assert good.project.policies.inhibits == (
+        InhibitSpec(firing="many-hard-cases", mutes=("write-them", "chat-now"), equal=("account",)),
+    )
+    assert good.project.policies.holdout == HoldoutSpec(
+        salt="spring", places=500, places_by_class={"marketing": 1250}, contact="email"
+    )
     assert good.project.policies.consent == ConsentSpec(
         given=("agreed",),
         withdrawn=("left", "bounced"),
