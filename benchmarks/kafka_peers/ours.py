@@ -213,7 +213,7 @@ def recovery(bench: Bench) -> dict[str, float]:
         wait_until_done([worker], f"{prefix}events")
         asyncio.run(finish(bench, worker, f"{prefix}events", f"{prefix}log.detect"))
     finally:
-        worker.stop(kill=True)
+        worker.stop()  # in order, as else its successor would first have to wait for the group to miss it
     _, size = asyncio.run(topics_read.commits(bench.servers, f"{prefix}log.detect"))
     worker.forget()
     from_topics = until_ready(worker)

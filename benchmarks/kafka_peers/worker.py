@@ -61,9 +61,9 @@ class Worker:
         self._watching = threading.Thread(target=self._watch, daemon=True)
         self._watching.start()
 
-    def stop(self, *, kill: bool = False) -> None:
+    def stop(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        self._process.send_signal(signal.SIGTERM)
         self._process.wait(60)
 
     def forget(self) -> None:

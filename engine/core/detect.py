@@ -160,6 +160,11 @@ class Detect:
         entity.look = self._hours.get(hour) or self._hours.setdefault(hour, hour * HOUR_MS)
         return at <= until
 
+    def knows_company(self, entity: Entity, entities: Mapping[str, str]) -> bool:
+        """Is the entity known to be seen with all the others that an event names?"""
+        related = entity.related
+        return all(related.get(kind) == key for kind, key in entities.items() if kind != entity.kind)
+
     def _seen_earlier(self, kind: KindPlan, entity: Entity, at: int) -> None:
         entity.first_seen = at
         self._arm(kind, entity)

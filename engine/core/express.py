@@ -7,30 +7,22 @@ handed on untouched and goes the long way, which comes to the same for every row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
 
 import xxhash
 
 from engine.core.chain import Chain
-from engine.core.digest import stream_seed
 from engine.core.entity_ids import plain_field
-from engine.core.glance import Step, compile_step
+from engine.core.noting import Way, compile_steps, noting, way_of
 from engine.core.ordinary import has_ordinary_rows
-from engine.core.plan import Judge, KindPlan
+from engine.core.plan import KindPlan
 from engine.core.route import Flow, Router, Row
-from engine.core.seen import Run, begin_run, is_seen
-from engine.core.shapes import REFUSALS, Shape, Shaped
+from engine.core.shapes import REFUSALS, Shape
 from engine.model import DeadLetter
 from engine.spec.types import Bounds
 
 # So many rows are tried in vain before that is held against a stream.
 _IN_VAIN_MOST = 1_000
-
-# For an event type: what feeds an entity's trackers and looks at its detectors, and how its ids are noted.
-Way: TypeAlias = "tuple[Step[Judge], Run]"
-# Takes an event, its time, the raw row, its type's way and its position into an entity's memory, and says so; or not.
-Note: TypeAlias = Callable[[Shaped, int, bytes, Way, int], bool]
 
 
 class _Lane:
@@ -40,19 +32,14 @@ class _Lane:
         self.flow = flow
         self.stream = flow.spec.name
         self.shape = Shape(field)
-        self.steps: dict[str, Way] = self._compiled_steps(kind) if has_ordinary_rows(flow.spec) else {}
+        self.ways = self._ways(kind) if has_ordinary_rows(flow.spec) else {}
         self.taken = self.in_vain = 0
-        self._longest = bounds.event_bytes if self.steps else -1
+        self._longest = bounds.event_bytes if self.ways else -1
 
-    def _compiled_steps(self, kind: KindPlan) -> dict[str, Way]:
-        """Those event types whose trackers can all be fed in that way."""
-        found: dict[str, Way] = {}
-        for event, ops in kind.by_event.items():
-            fed = tuple(at for at, _add in ops.adds)
-            step = compile_step(ops.asked, kind.trackers, fed, self.shape.place_of)
-            if step is not None and self.flow.kinds(event) == (kind.kind,):
-                found[event] = step, Run(self.stream, stream_seed(self.stream), fed)
-        return found
+    def _ways(self, kind: KindPlan) -> dict[str, Way]:
+        """Those event types that concern this kind alone and can be taken in that way."""
+        steps = compile_steps(kind, self.shape.place_of)
+        return {event: way_of(steps, self.stream, event) for event in steps if self.flow.kinds(event) == (kind.kind,)}
 
     def longest(self) -> int:
         """The longest row that is tried; -1 where none is, as most were tried in vain."""
@@ -76,19 +63,19 @@ class Express:
         kind = chain.plan.kinds.get(entities[0].kind) if field else None
         if kind is not None:
             self._lanes = {name: _Lane(flow, kind, field, self._project.bounds) for name, flow in router.flows.items()}
-            self._note = self._noting(kind)
+            self._note = noting(chain.detect, kind)
 
     def take(self, rows: Iterable[Row], letters: list[DeadLetter]) -> None:
         """Take rows in order, each row's ticks behind it; what is refused is added to `letters`."""
-        left = self._others(rows) if any(lane.steps for lane in self._lanes.values()) else rows
+        left = self._others(rows) if any(lane.ways for lane in self._lanes.values()) else rows
         self._chain.take_all(self._router.route_all(left, letters))
 
     def _others(self, rows: Iterable[Row]) -> Iterator[Row]:  # noqa: C901  one function, as each call costs a tenth
         """Take the ordinary rows, and give the others, each when all before it are taken."""
         progress, take_all, note = self._router.progress, self._chain.take_all, self._note
-        max_ahead_ms = self._project.max_ahead_ms
+        digest, max_ahead_ms = xxhash.xxh3_64_intdigest, self._project.max_ahead_ms
         lane = next(iter(self._lanes.values()))
-        stream, shape, steps, longest = lane.stream, lane.shape, lane.steps, lane.longest()
+        stream, shape, ways, longest = lane.stream, lane.shape, lane.ways, lane.longest()
         # Where the router was when it was told last, and how far records and the clock have come meanwhile.
         began = position = self._router.position
         clock, reached, next_look = "", 0, progress.next_look
@@ -97,11 +84,11 @@ class Express:
             if row.stream != stream and row.stream in self._lanes:
                 self._tell(lane, position - began, clock, reached)
                 began, lane = position, self._lanes[row.stream]
-                stream, shape, steps, longest = lane.stream, lane.shape, lane.steps, lane.longest()
+                stream, shape, ways, longest = lane.stream, lane.shape, lane.ways, lane.longest()
             if row.fields is None and not row.fault and len(raw) <= longest and row.stream == stream:
                 try:
                     event = shape.decode(raw)
-                    way = steps[event.event]
+                    way = ways[event.event]
                 except (*REFUSALS, KeyError):
                     lane.learn(raw)
                 else:
@@ -116,7 +103,7 @@ class Express:
                         if is_due:
                             progress.reach(clock, reached)
                             take_all(progress.before(clock, at))
-                        if note(event, at, raw, way, position + 1):
+                        if note(way, event.key, event.id, at, event, digest(raw), position + 1, None):
                             position += 1
                             if is_due:
                                 take_all(progress.ticks())
@@ -129,43 +116,6 @@ class Express:
             began = position = self._router.position
             clock, reached, next_look = "", 0, progress.next_look
         self._tell(lane, position - began, clock, reached)
-
-    def _noting(self, kind: KindPlan) -> Note:
-        """What takes an event into its entity's memory, if there is nothing special about the two."""
-        detect, digest = self._chain.detect, xxhash.xxh3_64_intdigest
-        known, touched, generation = detect.entities.of_kind(kind.kind), detect.entities.touched, detect.generation
-        is_timed = any(ops.timed for ops in kind.by_event.values())
-
-        def note(event: Shaped, at: int, raw: bytes, way: Way, position: int) -> bool:
-            step, run = way
-            entity = known.get(event.key) or detect.known_or_new(kind, event.key, at)
-            if entity is None or at < entity.seen_at or (at > entity.look and not detect.has_nothing_due(entity, at)):
-                return False
-            if entity.run is not run and not begin_run(entity, run):
-                return False
-            name, ids, before, body = event.id, entity.ids, entity.ids_before, digest(raw)
-            if (
-                (before and name in before)
-                or (entity.digested and is_seen(entity, name, run))
-                or ids.setdefault(name, body) is not body
-            ):
-                return False
-            entity.seen_at = at
-            found = step(entity, event, at)
-            if found is None:
-                del ids[name]
-                return False
-            entity.position = position
-            if not entity.touched:
-                entity.touched = True
-                touched.append(entity)
-            if len(ids) >= generation:
-                detect.next_generation(entity, at, run.stream)
-            if found or is_timed or entity.episodes is not None:
-                detect.look(kind.by_event[event.event], found, entity, kind, is_late=False)
-            return True
-
-        return note
 
     def _tell(self, lane: _Lane, taken: int, clock: str, reached: int) -> None:
         """Tell the router what has become of the rows since it routed one itself."""

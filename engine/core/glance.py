@@ -16,7 +16,7 @@ import msgspec
 
 from engine.core.accumulate import LARGEST, MICRO, micro
 from engine.core.conditions import Joined, Limit, Quick, slot_of
-from engine.core.shapes import Shaped
+from engine.core.shapes import Fields
 from engine.core.sliding import SumTracker
 from engine.core.state import Entity
 from engine.ports import Tracker
@@ -29,7 +29,7 @@ Found = TypeVar("Found")
 # The ones that hold for the entity at that time, in order.
 Glance: TypeAlias = Callable[[Entity, int], "tuple[Found, ...]"]
 # The same once an event of the entity's present is fed to all trackers that want it; None: it has to go the long way.
-Step: TypeAlias = Callable[[Entity, Shaped, int], "tuple[Found, ...] | None"]
+Step: TypeAlias = Callable[[Entity, Fields, int], "tuple[Found, ...] | None"]
 
 
 class Asked(msgspec.Struct, Generic[Found], frozen=True):

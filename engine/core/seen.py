@@ -6,11 +6,12 @@ as it came: then it needs no digest until it is written, and is evidence at the 
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterable
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import msgspec
 from xxhash import xxh3_64_intdigest as digest
@@ -24,6 +25,8 @@ EVENT_IDS_MOST = 32
 
 # Seen ids -> digest of the body they came with. An id is a digest too, or stands as it came, see `Run`.
 SeenIds: TypeAlias = dict[int | str, int]
+# The ids of the latest events that a tracker took. A tuple is perhaps another tracker's as well, a list is its own.
+EventIds: TypeAlias = list[str] | tuple[str, ...]
 NO_BYTES = (b"", b"")
 _DIGEST_BYTES = 8
 
@@ -59,12 +62,12 @@ def end_run(entity: Entity) -> None:
 
 
 @cache
-def no_evidence(trackers: int) -> list[list[str]]:
+def no_evidence(trackers: int) -> list[EventIds]:
     """What entities of which no tracker has taken anything have in common; never changed."""
-    return [[] for _ in range(trackers)]
+    return [()] * trackers
 
 
-def _own_evidence(entity: Entity) -> list[list[str]]:
+def _own_evidence(entity: Entity) -> list[EventIds]:
     if entity.event_ids is no_evidence(len(entity.event_ids)):
         entity.event_ids = [*entity.event_ids]
     return entity.event_ids
@@ -73,8 +76,8 @@ def _own_evidence(entity: Entity) -> list[list[str]]:
 def add_evidence(entity: Entity, tracker_at: int, event_id: str) -> None:
     """Note that a tracker took an event, outside of a run."""
     event_ids = entity.event_ids[tracker_at]
-    if not event_ids:
-        _own_evidence(entity)[tracker_at] = [event_id]
+    if isinstance(event_ids, tuple):
+        _own_evidence(entity)[tracker_at] = [*event_ids, event_id]
         return
     event_ids.append(event_id)
     if len(event_ids) > EVENT_IDS_MOST:
@@ -87,12 +90,20 @@ def list_evidence(entity: Entity) -> None:
     fresh = min(len(ids) - entity.listed, EVENT_IDS_KEPT)
     if fresh <= 0 or not fed:
         return
-    latest = [str(event_id) for event_id in islice(reversed(ids), fresh)]
+    latest = cast("list[str]", [*islice(reversed(ids), fresh)])
     latest.reverse()
     event_ids = _own_evidence(entity)
-    for at in fed:
-        event_ids[at] = (event_ids[at] + latest)[-EVENT_IDS_KEPT:]
+    before = event_ids[fed[0]]
+    joined = (*before, *latest)[-EVENT_IDS_KEPT:]
+    for at in fed:  # what trackers have in common is put together once
+        event_ids[at] = joined if event_ids[at] is before else (*event_ids[at], *latest)[-EVENT_IDS_KEPT:]
     entity.listed = len(ids)
+
+
+def shared(event_ids: list[list[str]]) -> list[EventIds]:
+    """As read from a record: what trackers have in common as one object, as they have taken the same events."""
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    return [found.setdefault(kept, kept) for kept in map(tuple, event_ids)]
 
 
 def body_seen(entity: Entity, event_id: str, stream: str, seen: int) -> int | None:
@@ -119,7 +130,11 @@ def packed_ids(entity: Entity) -> tuple[bytes, bytes]:
     """The seen ids as bytes. They are kept in that form too, so that only the latest are put behind."""
     ids, packed = entity.ids, entity.packed
     fresh = len(ids) - len(packed[0]) // _DIGEST_BYTES
-    if fresh == len(ids):
+    if fresh == 1:
+        latest_id, body = next(reversed(ids.items()))
+        key = digest(latest_id.encode(), entity.run.seed) if isinstance(latest_id, str) else latest_id
+        entity.packed = packed = (packed[0] + _as_bytes(key), packed[1] + _as_bytes(body))
+    elif fresh == len(ids):
         entity.packed = packed = _pack(ids, entity.run.seed)
     elif fresh:
         latest = list(islice(reversed(ids), fresh))
@@ -142,6 +157,10 @@ def packed_ids_before(entity: Entity) -> tuple[bytes, bytes]:
     if entity.ids_before and not entity.packed_before[0]:
         entity.packed_before = _pack(entity.ids_before, entity.run.seed)
     return entity.packed_before
+
+
+def _as_bytes(each: int) -> bytes:
+    return each.to_bytes(_DIGEST_BYTES, sys.byteorder)
 
 
 def _pack(ids: SeenIds, seed: int) -> tuple[bytes, bytes]:

@@ -27,11 +27,16 @@ _Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
 _At: TypeAlias = Annotated[int, Meta(ge=EARLIEST, lt=LATEST)]
 # Beyond 64 bits the two decoders would differ.
 _Whole: TypeAlias = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-_Scalar: TypeAlias = str | bool | _Whole | float | UnsetType | None
+# A field as it may stand in a row; UNSET where it does not.
+Scalar: TypeAlias = str | bool | _Whole | float | UnsetType | None
 
 
-class Shaped(Protocol):
-    """A row's fields: those that every row has, and `f0`, `f1` ... for the others, UNSET where it has none."""
+class Fields(Protocol):
+    """What a row says of its event, under `f0`, `f1` ...; UNSET where it says nothing."""
+
+
+class Shaped(Fields, Protocol):
+    """The same with those that every row has."""
 
     id: str
     event: str
@@ -62,7 +67,7 @@ class Shape:
         except orjson.JSONDecodeError:
             return
         if type(fields) is dict and not _OTHER_SHAPES & fields.keys():
-            self._add([name for name in fields if _can_be_told(name)])
+            self._add([name for name in fields if can_be_told(name)])
 
     def _add(self, names: list[str]) -> None:
         fresh = [name for name in names if name not in self._places]
@@ -72,12 +77,12 @@ class Shape:
 
     def _decoder(self) -> Callable[[bytes], Shaped]:
         types: dict[str, Any] = {"id": _Id, "event": str, "at": _At, "key": _Id}
-        fields = [(p, types[p]) if p in types else (p, _Scalar, UNSET) for p in self._places.values()]
+        fields = [(p, types[p]) if p in types else (p, Scalar, UNSET) for p in self._places.values()]
         rename = {place: name for name, place in self._places.items()}
         record = msgspec.defstruct("Shaped", fields, rename=rename, forbid_unknown_fields=True, gc=False)
         return cast("Callable[[bytes], Shaped]", msgspec.json.Decoder(record).decode)
 
 
-def _can_be_told(name: str) -> bool:
+def can_be_told(name: str) -> bool:
     """A decoder compares names as they are written, so one that JSON may write in several ways is none for it."""
     return name.isascii() and name.isprintable() and '"' not in name and "\\" not in name

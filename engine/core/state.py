@@ -20,6 +20,7 @@ from engine.core.seen import (
     no_evidence,
     packed_ids,
     packed_ids_before,
+    shared,
     unpack_ids,
 )
 from engine.model import Json
@@ -201,7 +202,8 @@ _DECODER = msgspec.msgpack.Decoder(Stored, ext_hook=_large)
 
 def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
     """The record as bytes. `detectors` gives the name of each detector index, which outlives reordering."""
-    list_evidence(entity)
+    if len(entity.ids) > entity.listed:
+        list_evidence(entity)
     # The parts of a `Stored`, in order; the encoder writes them as one.
     stored = (
         VERSION,
@@ -215,7 +217,7 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         {detectors[at]: episode for at, episode in entity.episodes.items()} if entity.episodes else {},
         {detectors[at]: due for at, due in entity.dues.items()} if entity.dues else {},
         packed_ids(entity),
-        packed_ids_before(entity),
+        packed_ids_before(entity) if entity.ids_before else NO_BYTES,
         entity.ids_since,
         entity.attributes,
         entity.attribute_times or {},
@@ -300,7 +302,7 @@ def _carry_slots(entity: Entity, stored: Stored, had: Layout, into: Carried) -> 
     wanted = into.wanted
     begun = dict(stored.begun)
     if had.name == wanted.layout.name:
-        entity.slots, entity.event_ids = stored.slots, stored.event_ids
+        entity.slots, entity.event_ids = stored.slots, shared(stored.event_ids)
     else:
         _rearrange(entity, stored, had, into, begun)
     entity.begun = {at: begun[t.identity] for at, t in enumerate(wanted.trackers) if t.identity in begun} or None
@@ -314,11 +316,11 @@ def _rearrange(entity: Entity, stored: Stored, had: Layout, into: Carried, begun
         if old is None:
             begun[tracker.identity] = into.now
             slot = entity.slots[at] = tracker.empty(entity)
-            entity.event_ids[at] = []
+            entity.event_ids[at] = ()
             tracker.begin(slot, into.now)
         if old is None or stored.slots[old] is None:
             continue
         columns = had.trackers[old][1]
         slot = stored.slots[old]
         entity.slots[at] = slot if columns == tracker.columns else tracker.adopt(slot, columns, entity)
-        entity.event_ids[at] = stored.event_ids[old]
+        entity.event_ids[at] = tuple(stored.event_ids[old])

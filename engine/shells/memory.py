@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -82,11 +81,7 @@ class Memory:
             if layout.name not in self._layouts:
                 self._store.add_layout(layout)
                 self._layouts[layout.name] = layout
-        # In the order of the table, in which neighbours share a page.
-        touched = sorted(self.entities.touched, key=attrgetter("key"))
-        if len(self._plan.kinds) > 1:
-            touched.sort(key=attrgetter("kind"))
-        self._store.put_entities(map(self._row, touched))
+        self._store.put_entities(map(self._row, self.entities.touched))
         self._store.put_units([(name, unit.is_waiting, encode_unit(unit)) for name, unit in self.units.touched.items()])
 
     def _row(self, entity: Entity) -> tuple[str, str, int, int, bytes]:

@@ -135,8 +135,9 @@ class Store:
 
     def put_entities(self, rows: Iterable[tuple[str, str, int, int, bytes]]) -> None:
         """(kind, key, wake, seen_at, record)."""
+        # In the order of the table, in which neighbours share a page.
         self.db.executemany(
-            "INSERT OR REPLACE INTO entities (kind, key, wake, seen_at, record) VALUES (?, ?, ?, ?, ?)", rows
+            "INSERT OR REPLACE INTO entities (kind, key, wake, seen_at, record) VALUES (?, ?, ?, ?, ?)", sorted(rows)
         )
 
     def alarms(self) -> list[tuple[int, str, str]]:

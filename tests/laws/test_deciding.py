@@ -186,7 +186,7 @@ def at_night(action: Action) -> bool:
 
 
 def unwanted(action: Action, story: Sequence[Happening], world: World) -> bool:
-    """By the newest word on its channel and purpose. Of what is said at the very moment nobody knows which was first."""
+    """By the newest word on its channel and purpose. What is said at the very moment may have come before or after."""
     purposes = {"", action.purpose, *spec_of(action).tags}
     words = []
     for each in story:

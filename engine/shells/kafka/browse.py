@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from engine.errors import OperatorError
 from engine.shells.kafka.link import Link
-from engine.shells.kafka.stage import RawRecord
 
 
 @asynccontextmanager
@@ -34,7 +34,7 @@ async def partitions_of(link: Link, topic: str) -> int:
     return count
 
 
-async def records_of(link: Link, topic: str) -> AsyncIterator[RawRecord]:
+async def records_of(link: Link, topic: str) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """Every record that a topic holds now, partition by partition. Raises OperatorError, KafkaError."""
     for partition in range(await partitions_of(link, topic)):
         async with link.reader(topic, partition) as reader:

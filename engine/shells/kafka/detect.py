@@ -20,6 +20,7 @@ from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.erasing import strip_others
 from engine.shells.kafka import wire
+from engine.shells.kafka.keyed import taking_keyed
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
@@ -67,6 +68,7 @@ class DetectPartition(Remembering):
         self._sources = msgspec.msgpack.decode(facts.get(SOURCES, b"\x90"), type=Sources)
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
+        self._take_keyed = taking_keyed(self._detect)
         self.open_signals = Counter(msgspec.msgpack.decode(facts.get(OPEN, b"\x80"), type=dict[str, int]))
         # Keys sort as the events are to be taken.
         self._held = list(self.replica.head.rows.get(HELD, {}).items())
@@ -103,13 +105,18 @@ class DetectPartition(Remembering):
     # ---- stepping over records
 
     def _step(self, records: Sequence[RawRecord]) -> None:
-        on_event, effects, erased = self._detect.on_event, self._effects, self._erased
+        on_event, effects, erased, take_keyed = self._detect.on_event, self._effects, self._erased, self._take_keyed
         read_event, routed_of, is_held = wire.read_event, wire.routed_of, self._shared.event_clock
         for record in records:
             if record.key is None:
                 self._message(wire.read_message(record.value or b""), record.offset)
                 continue
-            event = read_event(record.value or b"")
+            value = record.value or b""
+            if not (erased or is_held) and take_keyed(value, record.offset):
+                if effects.signals:
+                    self._hand_over(read_event(value).at, record.offset)
+                continue
+            event = read_event(value)
             if erased and self._is_erased(event):
                 continue
             if is_held:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -25,6 +25,19 @@ BATCH_BYTES = 512 * 1024
 
 # (key, value) of a record to write; without a value, what was said under that key is taken back.
 Pair: TypeAlias = tuple[bytes | None, bytes | None]
+
+
+class Record(Protocol):
+    """A record of a partition, as it was read. `timestamp` in ms; `timestamp_type` 1: the broker's own time."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
 # Acknowledgements that are still to come.
 Pending: TypeAlias = "list[asyncio.Future[RecordMetadata]]"
 

@@ -12,12 +12,12 @@ from collections import defaultdict
 from typing import Any, TypeAlias
 
 import msgspec
+from aiokafka import ConsumerRecord
 
 from engine.model import Action, DeadLetter
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
 from engine.shells.kafka.link import Link, Pair, acknowledged
-from engine.shells.kafka.stage import RawRecord
 from engine.shells.kafka.topics import Topics, topics_of
 from engine.shells.replaying import Replay, Wanted, why_not
 from engine.spec.types import ProjectSpec
@@ -86,7 +86,7 @@ class _Replaying:
                 done[noted.partition].update(noted.offsets)
         return done
 
-    async def _put(self, letter: DeadLetter, record: RawRecord) -> bool:
+    async def _put(self, letter: DeadLetter, record: ConsumerRecord[bytes, bytes]) -> bool:
         """True if it goes back."""
         try:
             topic, partition, pair = await self._way_back(letter)

@@ -115,22 +115,27 @@ class Replica:
         for layout in commit.layouts:
             found = msgspec.msgpack.decode(layout, type=Layout)
             self._layouts[found.name] = found
+        entities, waiting = self._entities, self._waiting_bytes
         for row in commit.entities:
-            self._wait((row[0], row[1]), offset, row)
+            name = row[0], row[1]
+            old = entities.pop(name, None)
+            if old is not None and old[1] is not None:
+                waiting -= len(old[1][4])
+            waiting += len(row[4])
+            entities[name] = offset, row
+        self._waiting_bytes = waiting
         for name in commit.gone:
-            self._wait(name, offset, None)
+            self._drop(name, offset)
         for unit in commit.units:
             self._wait_unit(unit[0], offset, unit)
         for gone in commit.gone_units:
             self._wait_unit(gone, offset, None)
 
-    def _wait(self, name: Name, offset: int, row: EntityRow | None) -> None:
+    def _drop(self, name: Name, offset: int) -> None:
         old = self._entities.pop(name, None)
         if old is not None and old[1] is not None:
             self._waiting_bytes -= len(old[1][4])
-        if row is not None:
-            self._waiting_bytes += len(row[4])
-        self._entities[name] = (offset, row)
+        self._entities[name] = offset, None
 
     def _wait_unit(self, unit: str, offset: int, row: UnitRow | None) -> None:
         old = self._units.pop(unit, None)
@@ -262,7 +267,7 @@ class Replica:
         with self.store.transaction():
             for layout in self._layouts.values():
                 self.store.add_layout(layout)
-            self.store.put_entities(sorted(kept))
+            self.store.put_entities(kept)
             self.store.drop_entities([name for name, (_, row) in entities if not row])
             self.store.put_units(written)
             self.store.drop_units([unit for unit, (_, row) in units if not row])

@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import msgspec
-from aiokafka import ConsumerRecord
 
 from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.errors import OperatorError
 from engine.model import DeadLetter
 from engine.shells.kafka import wire
-from engine.shells.kafka.link import Link, Pair, Pending, acknowledged
+from engine.shells.kafka.link import Link, Pair, Pending, Record, acknowledged
 from engine.shells.kafka.topics import Topics
 from engine.shells.wiring import load_configuration, plan_of
 from engine.spec.types import Configuration
 
-RawRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
+RawRecord: TypeAlias = Record
 CONFIGURATION = "configuration"
 
 

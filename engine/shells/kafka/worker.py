@@ -78,7 +78,6 @@ class Worker:
         self._fault: BaseException | None = None
         self._alive_at = time.monotonic()
         self._reload_due = self._house_due = 0.0
-        self._chores: asyncio.Task[None] | None = None
         self.shared = Shared(
             link=Link(self._connection),
             topics=topics_of(configuration.project),
@@ -113,6 +112,7 @@ class Worker:
         await self._seam.start()
         self._note_reload()
         pulse = asyncio.create_task(self._pulse())
+        self._chores = asyncio.create_task(self._do_chores())
         while not self._stopping.is_set() and self._fault is None:
             await self._beat()
         if self._fault is not None:
@@ -165,8 +165,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """Take nothing more, let what is in flight come to an end, and leave the group."""
-        if self._chores is not None:
-            self._chores.cancel()
+        self._chores.cancel()
         within_s, began = self._kafka.drain_within_ms / 1000, time.monotonic()
         await self._seam.finish(within_s / 3)
         await self._owned.drain(int(max(0.5, within_s * 0.8 - (time.monotonic() - began)) * 1000))
@@ -241,7 +240,10 @@ class Worker:
         if self._routing.fault is not None:
             self._give_up(self._routing.fault)
         # Chores wait for partitions, and for the broker: what stands still has to be noticed meanwhile.
-        if self._chores is None or self._chores.done():
+        if self._chores.done():
+            failed = self._chores.exception()
+            if failed is not None:
+                self._give_up(failed)
             self._chores = asyncio.create_task(self._do_chores())
 
     async def _do_chores(self) -> None:
@@ -256,8 +258,6 @@ class Worker:
                 await self._keep_house()
         except (KafkaError, TimeoutError) as fault:
             log.warning("Kafka does not answer", why=type(fault).__name__)
-        except Exception as fault:
-            self._give_up(fault)
 
     async def _look_at_lag(self) -> None:
         """How far behind each partition is, and whether it moves."""
