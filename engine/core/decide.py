@@ -7,7 +7,7 @@ on how the work was split. A unit's moments are taken one after the other, howev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -170,9 +170,7 @@ class Decide:
                 self._settle(way, stop)
         rivals, winners = ranked(passed), dict[str, Candidate]()
         for place, rival in enumerate(rivals):
-            winner = winners.get(field_of(rival))
-            # One that went before it, to somebody else of the unit, may have used up a limit.
-            way, stop = judge(rival) if winner is None else (rival, lost(rival, winner))
+            way, stop = _beside(rival, winners)
             if stop is None:
                 way = msgspec.structs.replace(way, runner_up=_runner_up(rival, rivals[place + 1 :]))
                 winners[field_of(rival)] = way
@@ -220,6 +218,14 @@ class Decide:
 def _due_alone(signal: Signal, play: PlaySpec) -> int:
     """When a play that waits for nobody is decided; 0 for the others."""
     return signal.at if play.purpose == "critical" or play.in_session else 0
+
+
+def _beside(rival: Candidate, winners: Mapping[str, Candidate]) -> tuple[Candidate, Stop | None]:
+    """What becomes of a rival whose gates were open before these winners went."""
+    if winner := winners.get(field_of(rival)):
+        return rival, lost(rival, winner)
+    # One that went to somebody else of the unit may have used up a limit.
+    return judge(rival) if winners else (rival, None)
 
 
 def _runner_up(winner: Candidate, others: Iterable[Candidate]) -> str:
