@@ -10,9 +10,9 @@ import msgspec
 
 from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
-from engine.core.gates import UnitState
 from engine.core.plan import Plan
 from engine.core.state import Carried, DamagedRecord, Entity, Layout, Stalls, decode, encode, restore
+from engine.core.unit_state import UnitState
 from engine.errors import OperatorError
 from engine.shells.store import unusable
 
@@ -82,9 +82,7 @@ class Memory:
                 self._store.add_layout(layout)
                 self._layouts[layout.name] = layout
         self._store.put_entities(map(self._row, self.entities.touched))
-        self._store.put_units(
-            [(name, bool(unit.waiting), encode_unit(unit)) for name, unit in self.units.touched.items()]
-        )
+        self._store.put_units([(name, unit.is_waiting, encode_unit(unit)) for name, unit in self.units.touched.items()])
 
     def _row(self, entity: Entity) -> tuple[str, str, int, int, bytes]:
         layout = self._plan.kinds[entity.kind].wanted.layout
