@@ -160,11 +160,13 @@ class Outcome(StrEnum):
     DROPPED = "dropped"
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The record of one candidate: chosen, or held or dropped at a named gate, with what led there.
 
-    `gate` is empty when chosen. `versions` names the detector, play and configuration it was made under.
-    It contains no offset, worker or wall time, so replaying the same events gives the same bytes.
+    What is held is decided again at `until`, which makes a decision of its own, with the same signal and play. `gate`
+    is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
+    offset, worker or wall time, so replaying the same events gives the same bytes.
+    What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
     """
 
     id: str
@@ -186,6 +188,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     readings: tuple[Reading, ...]
     event_ids: tuple[str, ...]
     versions: Mapping[str, str]
+    until: int = 0
+    priority: float = 0.0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,28 +1,33 @@
 """The decide step: signals in, one decision record per candidate out, and an action where it was chosen.
 
-Signals wait with their unit until a tick has passed their time (and the project's `wait`), so that what happens
-together is decided together, in an order that does not depend on how the work was split.
+Signals wait with their unit until a tick has passed their time, become a candidate for each of their plays, and are
+gathered for the project's `wait`, so that what happens together is decided together, in an order that does not depend
+on how the work was split. A unit's moments are taken one after the other, however far apart the ticks are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 import msgspec
 
-from engine.core.digest import digest
+from engine.core.arbitrate import field_of, lost, ranked
+from engine.core.consent import is_consent, remember_consent
 from engine.core.effects import Effects
-from engine.core.gates import Candidate, UnitState, attributes_of, first_stop
+from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.inhibit import remember_firing
+from engine.core.limits import remember_sent
+from engine.core.records import Records
 from engine.core.state import keep_newest
-from engine.model import Action, Decision, Json, Outcome, Routed, Signal
+from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
+from engine.model import Routed, Signal
 from engine.ports import NEVER
-from engine.spec.text import Text, compile_text
-from engine.spec.types import Configuration, DetectorSpec, PlaySpec
+from engine.spec.types import Configuration, PlaySpec
 
 # Reads a unit that is not in memory; None where there is none.
 LoadUnit: TypeAlias = Callable[[str], UnitState | None]
-FIRST_STEP = "first"
 
 
 def _nothing_stored(unit: str) -> UnitState | None:
@@ -65,158 +70,166 @@ class Decide:
         self.units = units
         self.effects = effects
         self._project = configuration.project
-        self._version = configuration.version
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
-        self._texts: dict[str, Text] = {}
-        self._next_close = 0  # units read from a store may have candidates waiting
+        self._records = Records(configuration)
+        # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
+        self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
+
+    # ---- what comes in
 
     def on_profile(self, routed: Routed, describes: str) -> None:
-        """Remember the attributes of one of the unit's entities, for `only_if`, `unless` and texts."""
-        key = routed.event.entities.get(describes)
-        if key is not None:
-            unit, name = self.units.change(routed.key), f"{describes}:{key}"
-            known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
-            keep_newest(known, times, routed.event.attributes, routed.event.at)
+        """Remember what one of the unit's entities is like, for `only_if`, `unless` and texts, or has agreed to."""
+        event = routed.event
+        key = event.entities.get(describes)
+        if key is None:
+            return
+        unit, name = self.units.change(routed.key), f"{describes}:{key}"
+        consent = self._project.policies.consent
+        if consent is not None and is_consent(event, consent):
+            remember_consent(unit, name, event, consent)
+            return
+        known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
+        keep_newest(known, times, event.attributes, event.at)
 
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
         if signal.state == "resolved":
             unit.firing.pop(signal.id, None)
-            if any(waiting.id == signal.id for waiting in unit.waiting):
+            unit.muting.pop(signal.id, None)
+            if unit.waits_for(signal.id):
                 unit.resolved.append(signal.id)
             return
         unit.firing[signal.id] = signal.detector
-        if self._detectors[signal.detector].play:
+        remember_firing(unit, signal, self._project.policies)
+        if self._detectors[signal.detector].plays:
             unit.waiting.append(signal)
-            self.units.waiting.add(signal.unit)
-            self._next_close = min(self._next_close, signal.at + self._project.wait_ms)
+            self._wake(signal.unit, signal.at)
 
     def on_tick(self, at: int) -> None:
-        """Decide every candidate whose time has come, in order of (at, signal id, play)."""
-        if at < self._next_close:
+        """Decide every candidate whose time has come: unit by unit, and of each in order of time."""
+        if not self._dues or self._dues[0][0] > at:
             return
-        closing, first_left = at - self._project.wait_ms, NEVER
-        for name in sorted(self.units.waiting):
-            unit = self.units.get(name)
-            ready = [signal for signal in unit.waiting if signal.at <= closing]
-            if ready:
-                self._close(name, ready)
-            if not unit.waiting:
-                self.units.waiting.discard(name)
-            first_left = min([first_left, *(signal.at for signal in unit.waiting)])
-        self._next_close = first_left + self._project.wait_ms
+        names = set()
+        while self._dues and self._dues[0][0] <= at:
+            names.add(heappop(self._dues)[1])
+        for name in sorted(names & self.units.waiting):
+            self._catch_up(name, at)
 
-    def _close(self, name: str, ready: list[Signal]) -> None:
+    # ---- the moments of a unit
+
+    def _wake(self, name: str, at: int) -> None:
+        self.units.waiting.add(name)
+        heappush(self._dues, (at, name))
+
+    def _catch_up(self, name: str, at: int) -> None:
         unit = self.units.change(name)
-        for signal in sorted(ready, key=lambda one: (one.at, one.id)):
-            detector = self._detectors.get(signal.detector)
-            play = self._plays.get(detector.play) if detector else None
+        self._split(unit, at)
+        while (now := self._next_moment(unit)) <= at:
+            self._decide(unit, now)
+        self._forget_resolved(unit)
+        self.units.waiting.discard(name)
+        if unit.is_waiting:
+            self._wake(name, min([now, *(signal.at for signal in unit.waiting)]))
+
+    def _split(self, unit: UnitState, at: int) -> None:
+        """Make candidates of the signals that the tick has reached, one for each play."""
+        reached = [signal for signal in unit.waiting if signal.at <= at]
+        unit.waiting = [signal for signal in unit.waiting if signal.at > at]
+        for signal in reached:
+            spec = self._detectors.get(signal.detector)
+            plays = [self._plays[name] for name in spec.plays if name in self._plays] if spec else []
+            unit.candidates += [Waiting(signal, play.name, signal.at, _due_alone(signal, play)) for play in plays]
+
+    def _next_moment(self, unit: UnitState) -> int:
+        """When the next of its candidates is decided; a gathering closes `wait` after its first one came."""
+        gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
+        return min([*gathering, *(one.due for one in unit.candidates if one.due)], default=NEVER)
+
+    def _decide(self, unit: UnitState, now: int) -> None:
+        """Decide what is due, and all that was gathered if the gathering closes now."""
+        gathered = [one for one in unit.candidates if not one.due and one.since <= now]
+        closes = any(one.since + self._project.wait_ms <= now for one in gathered)
+        ready = [one for one in unit.candidates if 0 < one.due <= now] + (gathered if closes else [])
+        taken = {id(one) for one in ready}
+        unit.candidates = [one for one in unit.candidates if id(one) not in taken]
+        candidates = sorted(self._candidates(ready, unit, now), key=lambda one: one.order)
+        for candidate in candidates:
+            if not candidate.competes:
+                self._settle(*judge(candidate))
+        self._arbitrate([candidate for candidate in candidates if candidate.competes])
+
+    def _arbitrate(self, candidates: Iterable[Candidate]) -> None:
+        """Of those that pass every gate, one goes to each recipient."""
+        passed: list[Candidate] = []
+        for candidate in candidates:
+            way, stop = judge(candidate)
+            if stop is None:
+                passed.append(way)
+            else:
+                self._settle(way, stop)
+        rivals, winners = ranked(passed), dict[str, Candidate]()
+        for place, rival in enumerate(rivals):
+            way, stop = _beside(rival, winners)
+            if stop is None:
+                way = msgspec.structs.replace(way, runner_up=_runner_up(rival, rivals[place + 1 :]))
+                winners[field_of(rival)] = way
+                stop = kept_back(way)
+            self._settle(way, stop)
+
+    def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
+        for one in ready:
+            detector, play = self._detectors.get(one.signal.detector), self._plays.get(one.play)
             if detector and play:
-                self._decide(Candidate(signal, detector, play, unit))
-        done = {signal.id for signal in ready}
-        unit.waiting = [signal for signal in unit.waiting if signal.id not in done]
-        unit.resolved = [signal_id for signal_id in unit.resolved if signal_id not in done]
+                yield Candidate(
+                    signal=one.signal,
+                    detector=detector,
+                    play=play,
+                    recipient=recipient_of(one.signal, play, unit),
+                    channel=play.channel,
+                    unit=unit,
+                    project=self._project,
+                    now=now,
+                    round=one.round,
+                )
 
-    def _decide(self, candidate: Candidate) -> None:
-        gate, detail = first_stop(candidate)
-        values = self._values(candidate)
-        why = self._render(candidate.detector.why, values)
-        recipient = _recipient(candidate)
-        action = None if gate else self._action(candidate, recipient, values | {"why": why}, why)
-        self.effects.decisions.append(self._record(candidate, recipient, why, action, (gate, detail)))
-        if action:
-            self.effects.actions.append(action)
+    def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
+        if stop is not None:
+            self.effects.decisions.append(self._records.stopped(candidate, stop))
+            if stop.until:
+                self._hold(candidate, stop.until)
+            if stop.gate == HOLDOUT:
+                remember_sent(candidate, is_shadow=True)
+            return
+        decision, action = self._records.chosen(candidate)
+        self.effects.decisions.append(decision)
+        self.effects.actions.append(action)
+        remember_sent(candidate, is_shadow=False)
 
-    def _record(
-        self, candidate: Candidate, recipient: str, why: str, action: Action | None, stopped: tuple[str, str]
-    ) -> Decision:
-        signal, play = candidate.signal, candidate.play
-        return Decision(
-            id=digest(signal.id, play.name, recipient, "decision"),
-            at=signal.at + self._project.wait_ms,
-            unit=signal.unit,
-            recipient=recipient,
-            signal_id=signal.id,
-            detector=signal.detector,
-            entity=signal.entity,
-            key=signal.key,
-            play=play.name,
-            outcome=Outcome.CHOSEN if action else Outcome.DROPPED,
-            gate=stopped[0],
-            detail=stopped[1],
-            why=why,
-            reason=signal.reason,
-            severity=signal.severity,
-            action_id=action.id if action else "",
-            readings=signal.readings,
-            event_ids=signal.event_ids,
-            versions={"detector": signal.version, "play": play.version, "configuration": self._version},
-        )
+    def _hold(self, candidate: Candidate, until: int) -> None:
+        """It passes every gate again then."""
+        again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
+        candidate.unit.candidates.append(again)
 
-    def _action(self, candidate: Candidate, recipient: str, values: dict[str, Json], why: str) -> Action:
-        signal, play = candidate.signal, candidate.play
-        at = signal.at + self._project.wait_ms
-        return Action(
-            id=digest(signal.id, play.name, recipient, play.channel, FIRST_STEP),
-            signal_id=signal.id,
-            decision_id=digest(signal.id, play.name, recipient, "decision"),
-            play=play.name,
-            detector=signal.detector,
-            channel=play.channel,
-            unit=signal.unit,
-            recipient=recipient,
-            step=FIRST_STEP,
-            at=at,
-            expires_at=at + play.expires_ms if play.expires_ms else 0,
-            tier=play.tier,
-            purpose=play.purpose,
-            owner=play.owner,
-            title=self._render(play.title, values),
-            text=self._render(play.text, values),
-            why=why,
-            severity=signal.severity,
-            event_ids=signal.event_ids,
-            readings=signal.readings,
-            about=f"{signal.entity}:{signal.key}",
-        )
-
-    def _values(self, candidate: Candidate) -> dict[str, Json]:
-        """What a text may name: measures, the signal, and every entity it knows with its profile."""
-        signal = candidate.signal
-        values: dict[str, Json] = {r.measure: _number(r.value) for r in signal.readings}
-        values |= {"reason": signal.reason, "owner": signal.owner, "severity": signal.severity.value}
-        values |= {"detector": signal.detector, "entity": signal.entity, "key": signal.key, "at": signal.at}
-        values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
-        for kind, key in {**signal.related, signal.entity: signal.key}.items():
-            values[kind] = {"id": key, "name": key, **attributes_of(candidate, kind)}
-        return values
-
-    def _render(self, source: str, values: dict[str, Json]) -> str:
-        text = self._texts.get(source)
-        if text is None:
-            text = self._texts[source] = compile_text(source)
-        return text.render(values, self._project.bounds.text_chars)[0].strip()
+    def _forget_resolved(self, unit: UnitState) -> None:
+        unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 
 
-def _number(value: object) -> Json:
-    """Numbers as a person would write them: no more than two decimals."""
-    if isinstance(value, float):
-        return round(value, 2)
-    return value if isinstance(value, str | int | bool) else None
+def _due_alone(signal: Signal, play: PlaySpec) -> int:
+    """When a play that waits for nobody is decided; 0 for the others."""
+    return signal.at if play.purpose == "critical" or play.in_session else 0
 
 
-def _recipient(candidate: Candidate) -> str:
-    """`customer:c7`: who the play is for. Staff plays go to the desk it names, the account's owner, or the play's."""
-    signal, play = candidate.signal, candidate.play
-    if play.to == "customer":
-        if signal.entity == "customer":
-            return f"customer:{signal.key}"
-        return f"customer:{signal.related['customer']}" if "customer" in signal.related else signal.unit
-    if play.to == "owner":
-        owner = attributes_of(candidate, "account").get("owner")
-        return f"owner:{play.desk or (owner if isinstance(owner, str) else play.owner)}"
-    return f"system:{play.channel}"
+def _beside(rival: Candidate, winners: Mapping[str, Candidate]) -> tuple[Candidate, Stop | None]:
+    """What becomes of a rival whose gates were open before these winners went."""
+    if winner := winners.get(field_of(rival)):
+        return rival, lost(rival, winner)
+    # One that went to somebody else of the unit may have used up a limit.
+    return judge(rival) if winners else (rival, None)
+
+
+def _runner_up(winner: Candidate, others: Iterable[Candidate]) -> str:
+    return next((other.play.name for other in others if field_of(other) == field_of(winner)), "")
 
 
 def encode_unit(state: UnitState) -> bytes:
@@ -225,14 +238,3 @@ def encode_unit(state: UnitState) -> bytes:
 
 def decode_unit(record: bytes) -> UnitState:
     return msgspec.msgpack.decode(record, type=UnitState)
-
-
-def is_idle(state: UnitState) -> bool:
-    """Nothing is remembered that could matter again."""
-    return not (state.waiting or state.firing or state.attributes)
-
-
-def spec_of(configuration: Configuration, name: str) -> tuple[DetectorSpec | None, PlaySpec | None]:
-    """A detector and its play by the detector's name."""
-    detector = next((spec for spec in configuration.detectors if spec.name == name), None)
-    return detector, configuration.plays.get(detector.play) if detector else None

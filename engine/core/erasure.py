@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from engine.core.digest import digest
-from engine.core.gates import UnitState
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
+from engine.core.unit_state import UnitState
 from engine.model import Signal
 
 ERASED = "erased"
@@ -79,10 +79,15 @@ def strip_unit(unit: UnitState, name: str) -> None:
     key = name.partition(":")[2]
     unit.attributes.pop(name, None)
     unit.attribute_times.pop(name, None)
+    unit.consent.pop(name, None)
     unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
     unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
-    waiting = {signal.id for signal in unit.waiting}
-    unit.resolved = [signal_id for signal_id in unit.resolved if signal_id in waiting]
+    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name)]
+    for one in unit.candidates:
+        one.signal = strip_signal(one.signal, name)
+    unit.muting = without(unit.muting, key)
+    unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
+    unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 
 
 def parse(text: str, kinds: Iterable[str]) -> tuple[str, str]:

@@ -1,7 +1,4 @@
-"""The gates a candidate passes, in order. Each lets it through or gives the sentence that stopped it.
-
-Consent, suppression, limits, quiet hours, arbitration and the holdout belong after `unless`, in that order.
-"""
+"""The gates a candidate passes, in order. Each lets it through or gives the sentence that stopped it."""
 
 from __future__ import annotations
 
@@ -10,98 +7,128 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.consent import channels_of, missing_consent
+from engine.core.holdout import held_out_of
+from engine.core.inhibit import muted_by
+from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
-from engine.model import Json, Mode, Signal
-from engine.spec.types import AttributeTest, DetectorSpec, Firing, PlaySpec
+from engine.core.moments import spoken_moment
+from engine.core.quiet import quiet_until
+from engine.core.unit_state import Candidate
+from engine.model import Mode
+from engine.ports import NEVER
+from engine.spec.types import AttributeTest, Eligibility, Firing
 
 
-class UnitState(msgspec.Struct, array_like=True):
-    """What deciding remembers of one unit.
+class Stop(msgspec.Struct, frozen=True):
+    """A candidate goes no further: at which gate, and the sentence that says why. With `until`, it is held so long."""
 
-    `waiting` are the signals not decided yet, `resolved` the ids among them that have closed meanwhile, `firing` the
-    open signals (id -> detector), `attributes` the profiles of the unit's entities ("account:acme" -> attributes),
-    and `attribute_times` as of when each of those is.
-    """
-
-    waiting: list[Signal] = []
-    resolved: list[str] = []
-    firing: dict[str, str] = {}
-    attributes: dict[str, dict[str, Json]] = {}
-    attribute_times: dict[str, dict[str, int]] = {}
+    gate: str
+    detail: str
+    until: int = 0
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """A signal with the play it calls for, about to be decided for its unit."""
-
-    signal: Signal
-    detector: DetectorSpec
-    play: PlaySpec
-    unit: UnitState
+HOLDOUT = "holdout"
+Gate: TypeAlias = Callable[[Candidate], Stop | None]
 
 
-Gate: TypeAlias = Callable[[Candidate], str | None]
-
-
-def _mode(candidate: Candidate) -> str | None:
+def _mode(candidate: Candidate) -> Stop | None:
     mode = candidate.signal.mode
-    return None if mode is Mode.LIVE else f"the detector is {mode.value}; it would have gone on"
+    return None if mode is Mode.LIVE else Stop(mode.value, f"the detector is {mode.value}; it would have gone on")
 
 
-def _cooldown(candidate: Candidate) -> str | None:
-    return "an earlier episode is still cooling down" if candidate.signal.cooldown_until else None
+def _cooldown(candidate: Candidate) -> Stop | None:
+    if not candidate.signal.cooldown_until:
+        return None
+    return Stop("cooldown", "an earlier episode is still cooling down")
 
 
-def _resolved(candidate: Candidate) -> str | None:
-    return "the signal closed before it was decided" if candidate.signal.id in candidate.unit.resolved else None
+def _resolved(candidate: Candidate) -> Stop | None:
+    if candidate.signal.id not in candidate.unit.resolved:
+        return None
+    return Stop("resolved", "the signal closed before it was decided")
 
 
-def _only_if(candidate: Candidate) -> str | None:
-    for condition in candidate.detector.only_if:
-        if not _satisfied(condition, candidate):
-            return f"not so: {_spoken(condition)}"
-    return None
+def _only_if(candidate: Candidate) -> Stop | None:
+    conditions = (*candidate.detector.only_if, *candidate.play.only_if)
+    unmet = next((each for each in conditions if not is_so(each, candidate)), None)
+    return None if unmet is None else Stop("only_if", f"not so: {spoken((unmet,))}")
 
 
-def _unless(candidate: Candidate) -> str | None:
-    for condition in candidate.detector.unless:
-        if _satisfied(condition, candidate):
-            return f"so: {_spoken(condition)}"
-    return None
+def _unless(candidate: Candidate) -> Stop | None:
+    conditions = (*candidate.detector.unless, *candidate.play.unless)
+    met = next((each for each in conditions if is_so(each, candidate)), None)
+    return None if met is None else Stop("unless", f"so: {spoken((met,))}")
+
+
+def _inhibited(candidate: Candidate) -> Stop | None:
+    muting = muted_by(candidate)
+    return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
+
+
+def _consent(candidate: Candidate) -> Stop | None:
+    missing = missing_consent(candidate)
+    return Stop("consent", missing) if missing else None
+
+
+def _limits(candidate: Candidate) -> Stop | None:
+    full = full_limit(candidate)
+    return Stop("limits", full) if full else None
+
+
+def _quiet_hours(candidate: Candidate) -> Stop | None:
+    until, zones = quiet_until(candidate)
+    if until == NEVER:
+        return Stop("quiet_hours", f"it is never anything but quiet in {zones}")
+    return Stop("quiet_hours", f"quiet in {zones} until {spoken_moment(until)}", until) if until else None
+
+
+def _expired(candidate: Candidate) -> Stop | None:
+    expires_at = candidate.expires_at
+    if not expires_at or candidate.now < expires_at:
+        return None
+    return Stop("expired", f"it was worth sending until {spoken_moment(expires_at)}")
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-GATES: tuple[tuple[str, Gate], ...] = (
-    ("mode", _mode),
-    ("cooldown", _cooldown),
-    ("resolved", _resolved),
-    ("only_if", _only_if),
-    ("unless", _unless),
-)
+FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _inhibited)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
 
 
-def first_stop(candidate: Candidate) -> tuple[str, str]:
-    """(gate, sentence) of the first gate that stops the candidate; ("", "") if none does."""
-    for name, gate in GATES:
-        stopped = gate(candidate)
-        if stopped is not None:
-            return (candidate.signal.mode.value if name == "mode" else name), stopped
-    return "", ""
+def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
+    """The candidate by the first channel that no gate closes, and where it is stopped all the same, None if nowhere.
+
+    If every channel is closed, that is by the first of them.
+    """
+    stop = _first_stop(FOR_ALL, candidate)
+    if stop is not None or candidate.play.to != "customer":
+        return candidate, stop
+    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
+    judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
+    return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 
 
-def _satisfied(condition: AttributeTest | Firing, candidate: Candidate) -> bool:
+def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
+    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+
+
+def kept_back(candidate: Candidate) -> Stop | None:
+    """The last gate, for what would go out: is its recipient held out?"""
+    held_out = held_out_of(candidate)
+    return Stop(HOLDOUT, f"would have been sent; {candidate.recipient} is held out of {held_out}") if held_out else None
+
+
+def is_so(condition: AttributeTest | Firing, candidate: Candidate) -> bool:
+    """Does it hold of what is known now?"""
     if isinstance(condition, Firing):
         return condition.detector in candidate.unit.firing.values()
-    value = read_path(attributes_of(candidate, condition.entity), condition.test.path)
-    return holds(value, condition.test.comparator, condition.test.value)
+    known = candidate.profile_of(condition.entity)
+    return holds(read_path(known, condition.test.path), condition.test.comparator, condition.test.value)
 
 
-def attributes_of(candidate: Candidate, kind: str) -> dict[str, Json]:
-    """The profile of the signal's own entity, or of the one of that kind it was seen with."""
-    signal = candidate.signal
-    if signal.entity == kind:
-        return dict(signal.attributes)
-    key = signal.related.get(kind, "")
-    return candidate.unit.attributes.get(f"{kind}:{key}", {})
+def spoken(conditions: Eligibility) -> str:
+    """The conditions as a person would say them."""
+    return " and ".join(_spoken(condition) for condition in conditions)
 
 
 def _spoken(condition: AttributeTest | Firing) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from engine.core.episodes import FIRING, PENDING
+from engine.core.moments import spoken_length
 from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
-from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Decision, Reading, Signal
+from engine.model import Decision, Reading, Signal
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
 
+# What was decided for a unit at a moment.
+Others: TypeAlias = Callable[[str, int], Iterable[Decision]]
 # How a sequence is named in its reading: `a then b`, or `3x a` where it has one step.
 _SEQUENCE = re.compile(r" then |^\d+x ")
-_LENGTHS = (("d", 24 * HOUR_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
 
 
 def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = None) -> str:
@@ -31,7 +34,7 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     lines = [f"{detector}, {judge.spec.per} {key}", ""]
     if entity is not None and at is None:
         lines += _present(judge, entity, max(chain.now, entity.seen_at))
-    lines += _past(signals, decisions, at)
+    lines += _past(signals, decisions, at, store.decided_at)
     return "\n".join(lines)
 
 
@@ -63,11 +66,10 @@ def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
     yield ""
 
 
-def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | None) -> Iterator[str]:
+def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | None, others: Others) -> Iterator[str]:
     if not signals:
         yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
-    made = {decision.signal_id: decision for decision in decisions}
     for signal in signals:
         if signal.state == "resolved":
             yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
@@ -76,17 +78,39 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
         for reading in signal.readings:
             yield "  " + told(reading)
         yield f"  events: {', '.join(signal.event_ids) or 'none'}"
-        if signal.id in made:
-            yield from _decided(made[signal.id])
+        yield from _decided(signal, [one for one in decisions if one.signal_id == signal.id], others)
 
 
-def _decided(decision: Decision) -> Iterator[str]:
+def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> Iterator[str]:
+    """What was decided of each play, in order of time, beside what else was decided for the unit at that moment."""
+    for at in sorted({decision.at for decision in decisions}):
+        when = "" if at == signal.at else f"{moment(iso(at))}  "
+        for decision in (one for one in decisions if one.at == at):
+            yield f"  {when}{_result(decision)}"
+            yield from _priority(decision)
+        for other in others(signal.unit, at):
+            if other.signal_id != signal.id:
+                yield f"  with it for {signal.unit}: {_result(other)}"
+                yield from _priority(other)
+    why = next((decision.why for decision in decisions if decision.why), "")
+    if why:
+        yield f"  {why}"
+
+
+def _result(decision: Decision) -> str:
     result = f"chosen, action {decision.action_id}"
     if decision.gate:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
-    yield f"  {decision.play} for {decision.recipient}: {result}"
-    if decision.why:
-        yield f"  {decision.why}"
+    return f"{decision.play} for {decision.recipient}: {result}"
+
+
+def _priority(decision: Decision) -> Iterator[str]:
+    """What it weighed beside others, where it had to compete and its play says anything of it, or others were there."""
+    if not decision.runner_up and all(factor == 1 for factor in decision.factors.values()):
+        return
+    product = " x ".join(f"{name} {factor:g}" for name, factor in decision.factors.items())
+    instead = f"; {decision.runner_up} would have gone instead" if decision.runner_up else ""
+    yield f"    priority {decision.priority:g} = {product}{instead}"
 
 
 def told(reading: Reading) -> str:
@@ -119,13 +143,3 @@ def _shown(value: object, *, is_time: bool) -> str:
     if isinstance(value, tuple):
         return " or ".join(str(one) for one in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def spoken_length(length_ms: int) -> str:
-    """`2d 3h`, with the two largest parts."""
-    parts = []
-    for unit, size in _LENGTHS:
-        count, length_ms = divmod(length_ms, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2]) or "0s"

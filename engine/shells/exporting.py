@@ -10,9 +10,9 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.erasure import concerns
-from engine.core.gates import UnitState
 from engine.core.plan import Plan
 from engine.core.state import Entity
+from engine.core.unit_state import UnitState
 from engine.model import Action, DeadLetter, Decision, Json, Signal
 from engine.shells.erasing import is_named, name_of
 from engine.shells.explain import told

@@ -10,10 +10,10 @@ import msgspec
 
 from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
-from engine.core.gates import UnitState
 from engine.core.plan import Plan
 from engine.core.state import Carried, DamagedRecord, Entity, Layout, Stalls, decode, encode, restore
 from engine.core.tails import has_tail, tail_of
+from engine.core.unit_state import UnitState
 from engine.errors import OperatorError
 from engine.shells.journal import EntityRow, Journal, UnitRow
 from engine.shells.store import sealed_units, unusable
@@ -93,7 +93,7 @@ class Memory:
             if layout.name not in self._layouts:
                 self._store.add_layout(layout)
                 self._layouts[layout.name] = layout
-        units = [(name, bool(unit.waiting), encode_unit(unit)) for name, unit in self.units.touched.items()]
+        units = [(name, unit.is_waiting, encode_unit(unit)) for name, unit in self.units.touched.items()]
         if self._journal is None:
             self._store.put_entities(map(self._row, self.entities.touched))
             self._store.put_units(units)

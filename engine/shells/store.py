@@ -250,6 +250,11 @@ class Store:
         for (record,) in self.db.execute(query, values):
             yield msgspec.msgpack.decode(record, type=Decision)
 
+    def decided_at(self, unit: str, at: int) -> list[Decision]:
+        """What was decided for a unit at one moment."""
+        rows = self.db.execute("SELECT record FROM decisions WHERE at = ? AND unit = ? ORDER BY id", (at, unit))
+        return [msgspec.msgpack.decode(record, type=Decision) for (record,) in rows]
+
     def dead_letters(self) -> Iterator[tuple[int, DeadLetter]]:
         for seq, record in self.db.execute("SELECT seq, record FROM dead_letters ORDER BY seq"):
             yield seq, msgspec.msgpack.decode(record, type=DeadLetter)

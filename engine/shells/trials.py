@@ -13,6 +13,7 @@ from engine.core.plan import compile_plan
 from engine.core.route import Router, Row, Watched
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
+from engine.spec.policies import Policies
 from engine.spec.types import (
     Configuration,
     DetectorSpec,
@@ -96,7 +97,10 @@ class _Run:
 
 
 def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> ProjectSpec:
-    """The project with plain entities and two streams without lateness: the rows given, and the profiles."""
+    """The project with plain entities and two streams without lateness: the rows given, and the profiles.
+
+    Its rules for deciding are left out: what a detector does must not depend on how often somebody may be written to.
+    """
     described = sorted({name.split(".")[0] for name in test.profile if "." in name}) or [detector.per]
     events = tuple(dict.fromkeys(event for given in test.given for event in given.events))
     given = StreamSpec(name=EVENTS, events=events + detector.events, lateness_ms=0)
@@ -105,7 +109,9 @@ def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> 
         for kind in described
     ]
     entities = _plain_entities(project.entities)
-    return msgspec.structs.replace(project, entities=entities, streams=(given, *profiles), wait_ms=0)
+    return msgspec.structs.replace(
+        project, entities=entities, streams=(given, *profiles), wait_ms=0, policies=Policies()
+    )
 
 
 def _plain_entities(entities: tuple[EntitySpec, ...]) -> tuple[EntitySpec, ...]:

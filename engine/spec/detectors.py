@@ -13,7 +13,7 @@ from engine.spec.conditions import Used, read_condition, used_by
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.formula import Formula
-from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
+from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, text_of
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
 from engine.spec.tests import read_tests
@@ -46,7 +46,7 @@ class DetectorDocument(msgspec.Struct, frozen=True, kw_only=True):
     cooldown: Annotated[int, As.DURATION, FROM_ZERO, "how long nothing more is done after a signal opened"] = 0
     only_if: Annotated[Node | None, RAW, "what has to be known of the entity for anything to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for anything to be done"] = None
-    then: Annotated[Node | None, RAW, "the play, as in [{play: call-the-champion}]"] = None
+    then: Annotated[Node | None, RAW, "the plays, as in [{play: call-the-champion}], one for each audience"] = None
     why: Annotated[str, As.TEXT, "the sentence that explains it (Liquid)"] = ""
     tests: Annotated[Node | None, RAW, "rows of events and what they lead to"] = None
 
@@ -58,10 +58,10 @@ class PlayChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadDetector(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a detector's document. `spec` is None where something in it is wrong."""
+    """What is known of a detector's document: its plays with where each is named; `spec` None where it is unsound."""
 
     name: str
-    play: str
+    plays: Mapping[str, Node]
     measures: frozenset[str]
     spec: DetectorSpec | None
 
@@ -78,9 +78,9 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     when = read_condition(document.when, measures, world) if "when" in written.nodes else None
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
-    play = _play(document.then, world)
+    plays = _plays(document.then, world)
     tests = read_tests(document.tests, world)
-    found = ReadDetector(name=document.detector, play=play, measures=frozenset(measures), spec=None)
+    found = ReadDetector(name=document.detector, plays=plays, measures=frozenset(measures), spec=None)
     if when is None:
         return found
     if all(measure.spec for measure in measures.values()):
@@ -89,7 +89,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
         return found
     _warn_untested(node, document, world)
     spec = _spec(node, document, measures, when, resolve)
-    spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, play=play, tests=tests)
+    spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(plays), tests=tests)
     return msgspec.structs.replace(found, spec=spec)
 
 
@@ -167,28 +167,34 @@ def _judge_why(written: Written[DetectorDocument], measures: frozenset[str], wor
         check_text(node, measures, world)
 
 
-def _play(node: Node | None, world: World) -> str:
-    """The name of the one play; several are for a later version."""
+def _plays(node: Node | None, world: World) -> dict[str, Node]:
+    """The plays by name, each with the node that names it; whether they go together is seen once all plays are read."""
     if node is None:
-        return ""
+        return {}
     if not isinstance(node, ListNode) or not node.items:
-        world.report.error(node, "wrong-type", "write the play as a list, as in [{play: call-the-champion}]")
-        return ""
-    if len(node.items) > 1:
-        world.report.error(node.items[1], "later", "several plays are not available yet - they come in a later version")
-    names = [_play_name(item, world) for item in node.items]
-    return names[0]
+        world.report.error(node, "wrong-type", "write the plays as a list, as in [{play: call-the-champion}]")
+        return {}
+    plays: dict[str, Node] = {}
+    for item in node.items:
+        place = _play(item, world)
+        name = text_of(place)
+        if place is not None and name in plays:
+            world.report.error(place, "same-play", f"'{name}' is chosen already")
+        elif place is not None and name:
+            plays[name] = place
+    return plays
 
 
-def _play_name(item: Node, world: World) -> str:
+def _play(item: Node, world: World) -> Node | None:
+    """Where an entry names its play, None if there is no such play."""
     written = None if _is_later(item, world) else read(item, PlayChoice, world.scope)
     if written is None or not written.value.play:
-        return ""
-    name = written.value.play
+        return None
+    name, place = written.value.play, written.nodes["play"]
     if name not in world.plays:
-        world.report.error(written.nodes["play"], "unknown-play", unknown("play", name, world.plays))
-        return ""
-    return name
+        world.report.error(place, "unknown-play", unknown("play", name, world.plays))
+        return None
+    return place
 
 
 def _is_later(item: Node, world: World) -> bool:

@@ -16,7 +16,7 @@ from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
-from engine.spec.report import Report
+from engine.spec.report import Report, unknown
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
 
@@ -48,6 +48,9 @@ def load_all(
     read_plays = [read_play(play, world) for play in plays]
     read_detectors = [read_detector(detector, world) for detector in detectors]
     _check_texts(read_detectors, read_plays, world)
+    _check_audiences(read_detectors, read_plays, world)
+    _check_tags(project, node, read_plays, world)
+    _check_inhibits(project, node, world)
     _check_cycles(read_detectors, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:
@@ -94,8 +97,42 @@ def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, 
 def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
     by_name = {play.name: play for play in plays}
     for detector in detectors:
-        if play := by_name.get(detector.play):
-            check_use(play, detector.name, detector.measures, world)
+        for name in detector.plays:
+            if play := by_name.get(name):
+                check_use(play, detector.name, detector.measures, world)
+
+
+def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[ReadPlay], world: World) -> None:
+    """A rule about plays that do not exist would never take effect."""
+    known = {tag for play in plays for tag in play.tags}
+    where = node.get("limits") if node else None
+    for tag in sorted({tag for limit in project.policies.limits for tag in limit.tags} - known):
+        world.report.error(where or Place(), "unknown-tag", unknown("tag", tag, known))
+
+
+def _check_inhibits(project: ProjectSpec, node: MappingNode | None, world: World) -> None:
+    """Its rules may only name detectors and plays that there are."""
+    where = (node.get("inhibits") if node else None) or Place()
+    for rule in project.policies.inhibits:
+        if rule.firing not in world.detectors:
+            world.report.error(where, "unknown-detector", unknown("detector", rule.firing, world.detectors))
+        for play in rule.mutes:
+            if play not in world.plays:
+                world.report.error(where, "unknown-play", unknown("play", play, world.plays))
+
+
+def _check_audiences(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
+    """A signal says one thing to each audience, so that nobody hears the same twice."""
+    audiences = {play.name: play.to for play in plays}
+    for detector in detectors:
+        told: dict[str, str] = {}
+        for name, place in detector.plays.items():
+            to = audiences.get(name, "")
+            if to in told:
+                message = f"'{name}' goes to the {to} like '{told[to]}' - a signal has one play for each audience"
+                world.report.error(place, "same-audience", message)
+            elif to:
+                told[to] = name
 
 
 def _check_cycles(detectors: list[ReadDetector], world: World) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
+from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -70,9 +71,15 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     channels: Annotated[Node | None, RAW, "a play's channel and the sink it means"] = None
     max_ahead: Annotated[int, As.DURATION, FROM_ZERO, "how far ahead of its arrival an event may be"] = 5 * MINUTE_MS
     dedup_for: Annotated[int, As.DURATION, FROM_ZERO, "how long a repeated event is recognised"] = 24 * HOUR_MS
-    wait: Annotated[int, As.DURATION, FROM_ZERO, "how long a decision waits for other signals"] = 0
+    wait: Annotated[int, As.DURATION, FROM_ZERO, "how long a signal waits for others of its unit"] = 0
     retention: Annotated[RetentionDocument, "how long things are kept"] = RetentionDocument()
     bounds: Annotated[BoundsDocument, "what the engine takes at most"] = BoundsDocument()
+    limits: Annotated[Node | None, RAW, "how often somebody may hear from us"] = None
+    quiet_hours: Annotated[Node | None, RAW, "when nobody is written to, by their own clock"] = None
+    consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
+    inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
+    holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
+    arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -88,6 +95,9 @@ def read_project(
     sinks = tuple(_sinks(document.sinks, sink_options, sink_kinds, scope))
     streams = tuple(_streams(document.streams, frozenset(entity.kind for entity in entities), scope))
     _judge(written, entities, scope)
+    channels = _channels(document.channels, node, scope)
+    kinds = {entity.kind for entity in entities}
+    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
@@ -95,14 +105,26 @@ def read_project(
         entities=entities,
         streams=streams,
         sinks=sinks,
-        channels=_channels(document.channels, node, scope),
+        channels=channels,
         max_ahead_ms=document.max_ahead,
         dedup_for_ms=document.dedup_for,
         wait_ms=document.wait,
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
+        policies=read_policies(_rules(document), known, scope),
         place=node.place,
+    )
+
+
+def _rules(document: ProjectDocument) -> Rules:
+    return Rules(
+        limits=document.limits,
+        quiet_hours=document.quiet_hours,
+        consent=document.consent,
+        inhibits=document.inhibits,
+        arbitration=document.arbitration,
+        holdout=document.holdout,
     )
 
 

@@ -12,11 +12,16 @@ import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.consent import ConsentDocument
+from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
 from engine.spec.plays import PlayDocument
+from engine.spec.priority import ContextDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
+from engine.spec.quiet import QuietDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
@@ -83,7 +88,7 @@ def detector_schema(plugins: Plugins) -> Schema:
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
         (DetectorDocument, "unless"): ELIGIBILITY,
-        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 1},
+        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 3},
         (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
     }
     return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
@@ -91,7 +96,13 @@ def detector_schema(plugins: Plugins) -> Schema:
 
 def play_schema() -> Schema:
     """The schema of one document in playbooks/."""
-    return _titled("Play", _object(PlayDocument))
+    context = _object(ContextDocument, {(ContextDocument, "when"): ELIGIBILITY})
+    raw: Raw = {
+        (PlayDocument, "only_if"): ELIGIBILITY,
+        (PlayDocument, "unless"): ELIGIBILITY,
+        (PlayDocument, "context"): {"type": "array", "items": context, "minItems": 1},
+    }
+    return _titled("Play", _object(PlayDocument, raw))
 
 
 def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) -> Schema:
@@ -101,6 +112,11 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "streams"): _named(_object(StreamDocument, _STREAMS)),
         (ProjectDocument, "sinks"): _named(_sinks(sink_options, sink_kinds)),
         (ProjectDocument, "channels"): _named(TEXT),
+        (ProjectDocument, "limits"): {"type": "array", "items": _object(LimitDocument), "minItems": 1},
+        (ProjectDocument, "quiet_hours"): _object(QuietDocument),
+        (ProjectDocument, "consent"): _object(ConsentDocument),
+        (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
+        (ProjectDocument, "holdout"): _object(HoldoutDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.policies import Chance, Policies
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -143,7 +144,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     cooldown_ms: int = 0
     only_if: Eligibility = ()
     unless: Eligibility = ()
-    play: str = ""
+    plays: tuple[str, ...] = ()
     why: str = ""
     events: tuple[str, ...] = ()
     tests: tuple[DetectorTest, ...] = ()
@@ -153,11 +154,22 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
 # ---- plays
 
 
+class Context(msgspec.Struct, frozen=True):
+    """Where all of `when` is so, the play is worth `add` percent more."""
+
+    when: Eligibility
+    add: float
+
+
 class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done about a signal.
 
     `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
-    `purpose` is written `class:` in YAML. `text` and `title` are Liquid.
+    `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
+    or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
+    it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
+    `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
+    of the detector.
     """
 
     name: str
@@ -172,6 +184,19 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     desk: str = ""
     expires_ms: int = 0
     class_reason: str = ""
+    offer: bool = False
+    mandatory: bool = False
+    in_session: bool = False
+    fallback: tuple[str, ...] = ()
+    obeys_limits: bool = True
+    counts: bool = True
+    tags: tuple[str, ...] = ()
+    value: float = 1
+    lever: float = 0
+    chance: Chance | None = None
+    context: tuple[Context, ...] = ()
+    only_if: Eligibility = ()
+    unless: Eligibility = ()
     place: Place = Place()
 
 
@@ -306,7 +331,7 @@ class KafkaSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name."""
+    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name, `policies` say how it decides."""
 
     project: str = "beforehand"
     time_zone: str = "UTC"
@@ -321,6 +346,7 @@ class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     bounds: Bounds = Bounds()
     kafka: KafkaSpec = KafkaSpec()
+    policies: Policies = Policies()
     place: Place = Place()
 
 

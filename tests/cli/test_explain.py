@@ -123,3 +123,76 @@ def test_who_or_what_is_not_known_is_an_error_that_helps(folder: Path) -> None:
 )
 def test_readings_are_told_in_words(reading: Reading, sentence: str) -> None:
     assert told(reading) == sentence
+
+
+RULED = """\
+quiet_hours: {from: "21:00", to: "08:00", unknown_zone: UTC}
+channels: {desk: console}
+"""
+WELCOMES = """\
+play: welcome
+channel: desk
+class: service
+value: 3
+owner: front-desk
+text: "Hello"
+---
+play: offer
+channel: desk
+class: marketing
+offer: true
+owner: front-desk
+lever: 50
+text: "Hello"
+"""
+BOTH = """\
+detector: first
+owner: front-desk
+reason: growth
+per: customer
+watch: {visits: {count: visit, over: 30d}}
+when: {visits: {at_least: 1}}
+then: [{play: welcome}]
+why: "The first visit."
+---
+detector: also
+owner: front-desk
+reason: growth
+per: customer
+watch: {visits: {count: visit, over: 30d}}
+when: {visits: {at_least: 1}}
+then: [{play: offer}]
+"""
+
+
+@pytest.fixture
+def ruled(tmp_path: Path) -> Path:
+    """Ada came at ten in the evening, and two plays compete for her in the morning."""
+    project = PROJECT.replace("channels: {desk: console}\n", RULED)
+    for name, text in {"beforehand.yml": project, "detectors/all.yml": BOTH, "playbooks/desk.yml": WELCOMES}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "visits.jsonl").write_bytes(visit("ada", "22:00"))
+    partition = Partition(Store(tmp_path), plan_of(load_configuration(tmp_path)))
+    reading = read_all(partition.plan.configuration.project, tmp_path, partition.router)
+    partition.take(list(reading), reading.positions(), 0)
+    partition.take_records(partition.router.end(from_text("2026-03-03T10:00:00Z")), 0)
+    partition.store.close()
+    return tmp_path
+
+
+def test_every_candidate_of_the_moment_is_told_with_its_gate_and_factors(ruled: Path) -> None:
+    lines = explained(ruled, "first", "ada").splitlines()
+    events = next(place for place, line in enumerate(lines) if line.startswith("  events"))
+    told = [line.split(", action")[0] for line in lines[events + 1 :]]
+    assert told == [
+        "  welcome for customer:ada: held at quiet_hours: quiet in UTC until 2026-03-03 08:00 UTC",
+        "  with it for customer:ada: offer for customer:ada: held at quiet_hours: "
+        "quiet in UTC until 2026-03-03 08:00 UTC",
+        "  2026-03-03 08:00:00  welcome for customer:ada: chosen",
+        "    priority 3 = chance 1 x context 1 x value 3 x lever 1; offer would have gone instead",
+        "  with it for customer:ada: offer for customer:ada: dropped at arbitration: "
+        "welcome went first, with a priority of 3 to 1.5",
+        "    priority 1.5 = chance 1 x context 1 x value 1 x lever 1.5",
+        "  The first visit.",
+    ]

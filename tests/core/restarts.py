@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.core.chain import Chain
 from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
-from engine.core.gates import UnitState
 from engine.core.plan import Plan
 from engine.core.state import Carried, Entity, Layout, Stalls, decode, encode, restore
+from engine.core.unit_state import UnitState
 from engine.ports import NEVER
 
 
@@ -28,7 +28,7 @@ class Disk:
             record = encode(entity, layout, chain.plan.detectors)
             self.entities[entity.kind, entity.key] = (entity.wake, record)
         for name, unit in chain.units.touched.items():
-            self.units[name] = (bool(unit.waiting), encode_unit(unit))
+            self.units[name] = (unit.is_waiting, encode_unit(unit))
         chain.entities.saved()
         chain.units.saved()
         self.by_event = {event: list(spans) for event, spans in chain.stalls.by_event.items()}

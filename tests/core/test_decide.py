@@ -6,7 +6,7 @@ import msgspec
 
 from engine.model import Mode
 from engine.spec.types import AttributeTest, DetectorSpec, Firing
-from tests.core.worlds import World, compare, detector, is_, kept, ms, watch
+from tests.core.worlds import World, compare, detector, is_, kept, ms, play, watch
 
 TICKETS = watch("tickets", "count", "ticket.opened", over="1h")
 LEVEL = watch("level", "latest", "reading", field="level", over="52w")
@@ -141,3 +141,55 @@ def test_units_are_decided_in_the_order_of_their_names() -> None:
         world.hears("ticket.opened", "0s", customer=customer)
     world.wait_until("1s")
     assert [decision.key for decision in world.done.decisions] == sorted(d.key for d in world.done.decisions)
+
+
+def test_a_signal_reaches_each_audience_by_a_play_of_its_own() -> None:
+    plays = (play("sorry"), play("phone", to="owner", desk="care"), play("book", to="system"))
+    world = World(busy(plays=("sorry", "phone", "book")), plays=plays)
+    world.event("ticket.opened", "0s", customer="ada")
+    assert {(d.play, d.recipient) for d in world.done.decisions} == {
+        ("sorry", "customer:ada"),
+        ("phone", "owner:care"),
+        ("book", "system:desk"),
+    }
+    assert len({action.id for action in world.done.actions}) == 3
+
+
+def test_a_play_asks_for_itself() -> None:
+    live = AttributeTest("account", is_("stage", "live"))
+    plays = (play("sorry", only_if=(live,)), play("phone", to="owner", unless=(live,)))
+    world = World(busy(plays=("sorry", "phone")), plays=plays)
+    world.event("ticket.opened", "0s", customer="ada", account="acme")
+    assert [(d.play, d.gate) for d in world.done.decisions] == [("phone", ""), ("sorry", "only_if")]
+
+
+def test_the_first_signal_opens_a_gathering_that_decides_all_that_came_meanwhile() -> None:
+    """
+    wait 10m  |0s ... 4m ...... 10m|    |15m ......... 25m|
+    """
+    world = World(busy(), wait_ms=ms("10m"))
+    for at in ("0s", "4m", "15m"):
+        world.event("ticket.opened", at, customer=at, account="acme")
+    world.wait_until("1h")
+    assert [(d.key, world.spoken(d.at)) for d in world.done.decisions] == [("0s", "10m"), ("4m", "10m"), ("15m", "25m")]
+
+
+def test_what_is_critical_waits_for_nobody() -> None:
+    plays = (play("lock", purpose="critical"), play("phone", to="owner"))
+    world = World(busy(plays=("lock", "phone")), plays=plays, wait_ms=ms("10m"))
+    world.event("ticket.opened", "0s", customer="ada")
+    assert [d.play for d in world.done.decisions] == ["lock"]
+    world.restart()
+    world.wait_until("10m")
+    assert [(d.play, world.spoken(d.at)) for d in world.done.decisions] == [("lock", "0s"), ("phone", "10m")]
+
+
+def test_a_gathering_goes_on_after_a_restart() -> None:
+    world = World(busy(), wait_ms=ms("10m"))
+    world.event("ticket.opened", "0s", customer="ada", account="acme")
+    world.restart()
+    world.event("ticket.opened", "5m", customer="bob", account="acme")
+    world.wait_until("9m")
+    world.restart()
+    world.wait_until("10m")
+    assert [(d.key, world.spoken(d.at)) for d in world.done.decisions] == [("ada", "10m"), ("bob", "10m")]

@@ -81,7 +81,15 @@ def detector(name: str, per: str, when: ConditionSpec, *measures: MeasureSpec, *
     durations = {f"{key}_ms": ms(more.pop(key)) for key in ("for_", "keep_firing_for", "cooldown") if key in more}
     if "for__ms" in durations:
         durations["for_ms"] = durations.pop("for__ms")
-    given = {"owner": "desk", "reason": "because", "version": "1", "play": "call", **durations, **more}
+    play = more.pop("play", "call")
+    given = {
+        "owner": "desk",
+        "reason": "because",
+        "version": "1",
+        "plays": (play,) if play else (),
+        **durations,
+        **more,
+    }
     return DetectorSpec(name=name, per=per, when=when, watch=measures, **given)
 
 
@@ -89,11 +97,19 @@ def step(*events: str, **more: Any) -> Step:
     return Step(events=events, **more)
 
 
-CALL = PlaySpec(name="call", channel="desk", text="Call {{ key }}", version="1", purpose="service", owner="desk")
+def play(name: str, **more: Any) -> PlaySpec:
+    if "expires" in more:
+        more["expires_ms"] = ms(more.pop("expires"))
+    given = {"channel": "desk", "text": "Call {{ key }}", "version": "1", "purpose": "service", "owner": "desk", **more}
+    return PlaySpec(name=name, **given)
+
+
+CALL = play("call")
 
 
 def configuration(specs: Sequence[DetectorSpec], **given: Any) -> Configuration:
     project = dict(given)
+    plays = project.pop("plays", (CALL,))
     streams = (
         StreamSpec(name="usage", lateness_ms=ms(project.pop("lateness", "0s"))),
         StreamSpec(name="crm", family="profile", describes="account", lateness_ms=0),
@@ -107,7 +123,7 @@ def configuration(specs: Sequence[DetectorSpec], **given: Any) -> Configuration:
         retention=Retention(**project.pop("retention", {})),
         **project,
     )
-    return Configuration(project=made, detectors=tuple(specs), plays={"call": CALL}, version="1")
+    return Configuration(project=made, detectors=tuple(specs), plays={each.name: each for each in plays}, version="1")
 
 
 def planned(specs: Sequence[DetectorSpec], **project: Any) -> Plan:

@@ -15,6 +15,7 @@ from engine.errors import Problem
 from engine.shells.trials import run_tests
 from engine.shells.wiring import check_configuration, plugins
 from engine.spec.detectors import DetectorDocument
+from engine.spec.project import ProjectDocument
 
 ROOT = Path(__file__).parents[2]
 # Examples that need what their own page defines are loaded by a test of their own.
@@ -34,6 +35,8 @@ HEAD = {"detector": "example", "owner": "care", "reason": "errors", "per": "acco
 WATCH = {"watch": "{tickets: {count: ticket.opened, over: 7d}}", "when": "{tickets: {at_least: 5}}"}
 PLAY = 'play: {name}\nchannel: email\nclass: service\nowner: care\ntext: "Call {{{{ account.name }}}}: {{{{ why }}}}"\n'
 DETECTOR_KEYS = frozenset(DetectorDocument.__struct_encode_fields__)
+PROJECT_KEYS = frozenset(ProjectDocument.__struct_encode_fields__)
+AUDIENCES = ("customer", "owner", "system")
 
 
 def blocks() -> Iterator[tuple[str, str]]:
@@ -52,32 +55,35 @@ def folder_with(folder: Path, written: str) -> Path:
     """A configuration around the example. A block that fits no kind of file fails here."""
     keys = set(TOP.findall(written))
     project, play, detector = "", "", ""
-    if keys & DETECTOR_KEYS - {"owner", "reason"}:
+    if "play" in keys:
+        play = written
+    elif keys & DETECTOR_KEYS - {"owner", "reason"}:
         bare = not keys & {"watch", "when"}
         detector = completed(written, {**HEAD, **(WATCH if bare else {})})
-    elif "play" in keys:
-        play = written
-    elif keys and keys <= {
-        *PROJECT,
-        "unit",
-        "time_zone",
-        "max_ahead",
-        "dedup_for",
-        "wait",
-        "retention",
-        "bounds",
-        "kafka",
-    }:
+    elif keys and keys <= PROJECT_KEYS:
         project = written
     elif written.startswith("    map:"):
         project = f"streams:\n  rows:\n    from: rows.csv\n    format: csv\n{written}"
     else:
         pytest.fail(f"this is no kind of file that is known here, with the keys {keys}")
-    names = set(re.findall(r"[{ ]play: ([a-z-]+)", detector))
+    names = dict.fromkeys(re.findall(r"[{ ]play: ([a-z-]+)", detector))
+    tags = re.findall(r"\btag: ([a-z-]+)", project)
+    if tags:
+        play = PLAY.format(name="tagged") + f"tags: [{', '.join(tags)}]\n"
+    if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
+        names = ", ".join(muted).split(", ")
+        play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
     write(folder / "beforehand.yml", completed(project, PROJECT))
-    write(folder / "playbooks" / "plays.yml", play or "---\n".join(PLAY.format(name=name) for name in sorted(names)))
-    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)]) if detector else "")
+    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
+    muting = others(project)
+    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)] if detector else muting))
     return folder
+
+
+def plays(names: list[str]) -> Iterator[str]:
+    """A play for each name, in turn to another audience, as a detector may have one for each."""
+    for place, name in enumerate(names):
+        yield PLAY.format(name=name) + f"to: {AUDIENCES[place % len(AUDIENCES)]}\n"
 
 
 def others(detector: str) -> list[str]:

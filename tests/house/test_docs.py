@@ -16,8 +16,8 @@ from typer.main import get_command
 import detectors
 import sinks
 from engine import cli
+from engine.spec import consent, deciding, filters, holdout, kafka, plays, priority, project, quiet, streams
 from engine.spec import detectors as detector_page
-from engine.spec import filters, kafka, plays, project, streams
 from engine.spec import tests as test_page
 from engine.spec.reading import options_of
 from engine.spec.report import LATER
@@ -37,6 +37,15 @@ WRITTEN = {
     "play": (plays.PlayDocument, "plays.md"),
     "project": (project.ProjectDocument, "architecture.md"),
     "entity": (project.EntityDocument, "events.md"),
+    "limit": (deciding.LimitDocument, "deciding.md"),
+    "quiet hours": (quiet.QuietDocument, "deciding.md"),
+    "consent": (consent.ConsentDocument, "deciding.md"),
+    "answers that close a channel": (consent.StopDocument, "deciding.md"),
+    "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
+    "chance": (priority.ChanceDocument, "deciding.md"),
+    "entry of context": (priority.ContextDocument, "deciding.md"),
+    "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
     "stream": (streams.StreamDocument, "architecture.md"),

@@ -5,6 +5,7 @@ Each way gives a decision log, sorted by (at, id), one JSON line each. The law i
 
 from __future__ import annotations
 
+import itertools
 import random
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +18,10 @@ from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.core.route import FILES, Router, Row, Watched
 from engine.model import DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
+from engine.spec.policies import ConsentSpec, HoldoutSpec, InhibitSpec, LimitSpec, Policies, QuietHours
 from engine.spec.types import AllOf, AnyOf, AttributeTest, DetectorSpec, Firing, StreamSpec
 from tests.core.restarts import Disk
-from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, step, watch
+from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, play, step, watch
 
 NAMES = ("login", "ticket.opened", "paid", "step", "declined", "contacted", "charged", "heard")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
@@ -60,12 +62,41 @@ def detectors_of_every_kind() -> tuple[DetectorSpec, ...]:
     )  # fmt: skip
 
 
-def plan_of_every_kind(lateness: str = "0s", wait: str = "0s") -> Plan:
+# Every rule for deciding at once, on plays of every class and audience.
+PLAYS = (
+    play("call"),
+    play("phone", to="owner"),
+    play("gift", purpose="marketing", value=3, tags=("gift",), fallback=("sms",)),
+    play("lock", purpose="critical"),
+    play("terms", mandatory=True, expires="2h"),
+)
+RULES = Policies(
+    limits=(
+        LimitSpec(at_most=2, over_ms=ms("12h")),
+        LimitSpec(at_most=3, over_ms=ms("1d"), per="unit", reserve=1),
+        LimitSpec(at_most=1, over_ms=ms("1d"), tags=("gift",), channels=("desk",)),
+    ),
+    quiet_hours=QuietHours(from_minute=22 * 60, to_minute=6 * 60, unknown_zone=("UTC", "Europe/Berlin")),
+    consent=ConsentSpec(given=("agreed",), withdrawn=("declined",)),
+    inhibits=(InhibitSpec(firing="surge", mutes=("gift",), equal=("account",)),),
+    holdout=HoldoutSpec(salt="crowd", places=5_000),
+)
+
+
+def ruled() -> tuple[DetectorSpec, ...]:
+    """The same detectors, each with plays of its own."""
+    chosen = itertools.cycle((("call", "phone"), ("gift",), ("call",), ("terms", "phone"), ("gift",), ("lock",)))
+    return tuple(msgspec.structs.replace(spec, plays=next(chosen)) for spec in detectors_of_every_kind())
+
+
+def plan_of_every_kind(lateness: str = "0s", wait: str = "0s", *, rules: bool = False) -> Plan:
     streams = (
         StreamSpec(name="usage", lateness_ms=ms(lateness)),
         StreamSpec(name="crm", family="profile", describes="account", lateness_ms=ms(lateness)),
         StreamSpec(name="people", family="profile", describes="customer", lateness_ms=ms(lateness)),
     )
+    if rules:
+        return planned(ruled(), streams=streams, wait_ms=ms(wait), plays=PLAYS, policies=RULES)
     return planned(detectors_of_every_kind(), streams=streams, wait_ms=ms(wait))
 
 
@@ -92,7 +123,8 @@ def _row(chance: random.Random, number: int, at: int) -> Row:
         if chance.random() < 0.2:
             del fields["account"]
     else:
-        fields |= {"event": "profile", "stage": chance.choice(("live", "new")), "time_zone": chance.choice(ZONES)}
+        says = chance.choice(("profile", "agreed", "declined")) if stream == "people" else "profile"
+        fields |= {"event": says, "stage": chance.choice(("live", "new")), "time_zone": chance.choice(ZONES)}
     return Row(stream, "rows.jsonl", number, orjson.dumps(fields), clock=FILES)
 
 

@@ -22,7 +22,13 @@ from tests.laws import crowd
 ROOT = Path(__file__).parents[2]
 A_FEW = settings(max_examples=settings.default.max_examples // 8)
 # In order, out of order within what lateness allows, and beyond that.
-SETTINGS = ({}, {"lateness": "5s"}, {"lateness": "5s", "wait": "10m"}, {"wait": "1h"})
+SETTINGS = (
+    {},
+    {"lateness": "5s"},
+    {"lateness": "5s", "wait": "10m", "rules": True},
+    {"wait": "1h"},
+    {"rules": True},
+)
 
 
 def happenings(seed: int) -> tuple[Plan, list[Record]]:
@@ -31,6 +37,17 @@ def happenings(seed: int) -> tuple[Plan, list[Record]]:
 
 
 seeds = st.integers(0, 10**6)
+
+
+def test_the_crowd_meets_every_gate() -> None:
+    gates = {"", "cooldown", "resolved", "only_if", "unless", "shadow", "inhibited", "consent", "limits"}
+    gates |= {"quiet_hours", "expired", "arbitration", "holdout"}
+    met = set()
+    for seed in range(12):
+        plan = crowd.plan_of_every_kind(rules=True, wait="10m")
+        log = crowd.straight(plan, crowd.records_of(plan, crowd.rows_of(seed)))
+        met |= {gate for gate in gates if f'"gate":"{gate}"'.encode() in log}
+    assert met == gates
 
 
 def test_the_crowd_gives_every_detector_something_to_do() -> None:
@@ -77,9 +94,11 @@ def test_partitions_make_no_difference(seed: int, how_many: int) -> None:
 
 
 @A_FEW
-@given(seed=seeds, lateness=st.sampled_from(["0s", "5s"]), wait=st.sampled_from(["0s", "10m"]))
-def test_how_often_time_is_told_makes_no_difference_to_events_in_order(seed: int, lateness: str, wait: str) -> None:
-    plan = crowd.plan_of_every_kind(lateness=lateness, wait=wait)
+@given(seed=seeds, lateness=st.sampled_from(["0s", "5s"]), wait=st.sampled_from(["0s", "10m"]), rules=st.booleans())
+def test_how_often_time_is_told_makes_no_difference_to_events_in_order(
+    seed: int, lateness: str, wait: str, *, rules: bool
+) -> None:
+    plan = crowd.plan_of_every_kind(lateness=lateness, wait=wait, rules=rules)
     records = crowd.records_of(plan, crowd.rows_of(seed, how_many=150))
     seldom = list(crowd.with_ticks_before_each_event(records))
     often = list(crowd.with_ticks_every(records, 300_000))

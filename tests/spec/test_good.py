@@ -14,6 +14,16 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Severity
 from engine.ports import FieldTest, Step
 from engine.spec.formula import Formula
 from engine.spec.load import load, load_all
+from engine.spec.policies import (
+    ArbitrationSpec,
+    Chance,
+    ConsentSpec,
+    HoldoutSpec,
+    InhibitSpec,
+    LimitSpec,
+    QuietHours,
+    StopWords,
+)
 from engine.spec.tests import START_MS
 from engine.spec.types import (
     AllOf,
@@ -21,6 +31,7 @@ from engine.spec.types import (
     AttributeTest,
     Compare,
     Configuration,
+    Context,
     DetectorSpec,
     EntitySpec,
     EventMap,
@@ -57,7 +68,12 @@ def test_nothing_is_said_of_it() -> None:
 
 def test_a_threshold_over_a_window(good: Configuration) -> None:
     found = detector(good, "many-hard-cases")
-    assert (found.per, found.severity, found.mode, found.play) == ("account", Severity.URGENT, Mode.LIVE, "call-them")
+    assert (found.per, found.severity, found.mode, found.plays) == (
+        "account",
+        Severity.URGENT,
+        Mode.LIVE,
+        ("call-them",),
+    )
     assert found.when == Compare(measure="cases", comparator="at_least", limit=4)
     assert found.resolve_when == Compare(measure="cases", comparator="below", limit=2)
     assert found.cooldown_ms == 10 * DAY_MS
@@ -167,7 +183,43 @@ def test_plays(good: Configuration) -> None:
     assert (call.to, call.desk, call.channel, call.purpose, call.tier) == ("owner", "care", "desk", "service", 3)
     assert call.expires_ms == 2 * DAY_MS
     assert (card.purpose, card.class_reason) == ("critical", "money is being taken at this moment")
-    assert good.plays["write-them"].to == "customer"
+    write = good.plays["write-them"]
+    assert (write.to, write.offer, write.tags, write.counts) == ("customer", True, ("letter", "help"), False)
+    assert write.only_if == (AttributeTest("account", FieldTest("stage", "is", "live")),)
+    assert (write.value, write.lever) == (40, -20)
+    assert write.chance == Chance(guess=0.125, worth=40, sent=10, worked=3)
+    trial = AttributeTest("account", FieldTest("stage", "is", "trial"))
+    assert write.context == (Context((trial, Firing("many-hard-cases")), 50),)
+    assert write.unless == (Firing("many-hard-cases"),)
+
+
+def test_rules_for_deciding(good: Configuration) -> None:
+    assert good.project.policies.limits == (
+        LimitSpec(at_most=4, over_ms=7 * DAY_MS, per="account", reserve=1),
+        LimitSpec(
+            at_most=1, over_ms=30 * DAY_MS, classes=("marketing",), channels=("email", "console"), tags=("letter",)
+        ),
+    )
+    assert good.project.policies.quiet_hours == QuietHours(
+        from_minute=20 * 60 + 30,
+        to_minute=8 * 60,
+        unknown_zone=("Europe/Berlin", "Europe/Lisbon"),
+        days=(6,),
+        holidays=("2026-12-25",),
+    )
+    assert good.project.policies.arbitration == ArbitrationSpec(per="unit", again_after_ms=2 * HOUR_MS)
+    assert good.project.policies.inhibits == (
+        InhibitSpec(firing="many-hard-cases", mutes=("write-them", "chat-now"), equal=("account",)),
+    )
+    assert good.project.policies.holdout == HoldoutSpec(
+        salt="spring", places=500, places_by_class={"marketing": 1250}, contact="email"
+    )
+    assert good.project.policies.consent == ConsentSpec(
+        given=("agreed",),
+        withdrawn=("left", "bounced"),
+        stop=StopWords(event="answered", channel="email", field="body", words=("no",)),
+        attributes={"email": "letter"},
+    )
 
 
 def test_entities(good: Configuration) -> None:
@@ -180,7 +232,7 @@ def test_entities(good: Configuration) -> None:
 
 
 def test_streams_and_their_maps(good: Configuration) -> None:
-    usage, money, tickets, orders, crm = good.project.streams
+    usage, money, tickets, orders, _wishes, crm = good.project.streams
     assert (usage.source, usage.lateness_ms, usage.stalled_after_ms) == ("usage/*.jsonl.gz", 5 * SECOND_MS, HOUR_MS)
     assert (money.source, money.strict_json, crm.describes) == ("-", True, "account")
     assert (tickets.format, tickets.delimiter, tickets.sort) == ("csv", ";", True)

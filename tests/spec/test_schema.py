@@ -39,7 +39,6 @@ SEEN = (
     "detector-any-of-one",
     "detector-measure-with-two-words",
     "detector-test-expect-unknown-key",
-    "detector-later-two-plays",
     "play-missing-keys",
     "play-tier",
     "project-sink-option",

@@ -57,7 +57,7 @@ def test_a_log_that_was_deleted_is_refused_and_nothing_is_changed(
     assert left_behind(world, stage) == before
 
 
-@pytest.mark.parametrize("stage", ["detect", "decide"])
+@pytest.mark.parametrize("stage", ["detect", "decide", "dispatch"])
 def test_the_copy_beside_a_log_does_not_stand_in_for_one_that_was_deleted(
     stage: str, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:

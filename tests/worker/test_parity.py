@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.shells.wiring import load_configuration
 from engine.spec.types import KafkaSpec
 from tests.worker.conftest import NewWorld
 from tests.worker.world import working
@@ -32,3 +33,24 @@ def test_a_long_time_in_one_batch_is_no_silence(kafka: KafkaSpec, new_world: New
     with working(world, 1) as running:
         world.until_done(60, *running)
     world.verify()
+
+
+RULES = """
+limits: [{at_most: 2, over: 1d}, {at_most: 3, over: 7d, channel: log}]
+quiet_hours: {from: "20:00", to: "07:30", unknown_zone: [Europe/Rome, America/New_York]}
+inhibits: [{firing: break-in, mutes: note}]
+holdout: {salt: parity, share: 20%}
+"""
+
+
+def test_a_worker_keeps_the_rules_as_a_backtest_does(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    world = new_world(kafka, partitions=4, events=3_000, seed=5)
+    project = world.folder / "config" / "beforehand.yml"
+    project.write_text(project.read_text() + RULES)
+    world.configuration = load_configuration(project.parent)
+    world.feed()
+    with working(world, 2) as running:
+        world.until_done(120, *running)
+    world.verify()
+    gates = {decision["gate"] for decision in world.decisions().values()}
+    assert gates >= {"", "limits", "quiet_hours", "inhibited", "holdout"}

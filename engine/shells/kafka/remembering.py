@@ -10,18 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-import msgspec
-
 from engine.core.effects import Effects
 from engine.core.erasure import masked
 from engine.core.plan import Plan
-from engine.errors import OperatorError
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.forgetting import Forgetting
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.poison import Held, Poisoned
-from engine.shells.kafka.replica import HEAD, Head, Replica
+from engine.shells.kafka.replica import Replica, refuse_cut
 from engine.shells.kafka.stage import (
     CONFIGURATION,
     Out,
@@ -63,27 +60,12 @@ class Remembering(ABC):
     async def open(self) -> None:
         """Take it over, and restore what it remembers. Raises OperatorError, KafkaError."""
         replica = self.replica
-        await self._compare_copy()
+        await refuse_cut(replica.store, replica.log)
         await replica.restore(lambda done, of: self._shared.restoring(self.stage, self.partition, done, of))
         self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
         if CONFIGURATION not in replica.head.facts:
             replica.fact(CONFIGURATION, own_configuration(self._shared))
         await self._carry_over()
-
-    async def _compare_copy(self) -> None:
-        """The copy beside a log never goes further than the log. Where it does, the log is not what it was.
-
-        Looked at before the partition is taken over, as each taking over makes the log longer.
-        """
-        kept, log = self.replica.store.fact(HEAD), self.replica.log
-        known = msgspec.msgpack.decode(kept, type=Head).since if kept else 0
-        place = (log.topic, log.partition)
-        end = (await self._shared.link.ends([place]))[place]
-        if known > end:
-            raise OperatorError(
-                f"{log.topic}/{log.partition} ends at offset {end}, and its copy in {self.replica.folder} goes up "
-                f"to {known}: it was deleted or cut. Restore it, or begin anew with another `prefix`"
-            )
 
     async def close(self, *, is_ours: bool) -> None:
         """Let go of it."""

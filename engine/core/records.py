@@ -1,0 +1,125 @@
+"""What is written down of a candidate: its decision, and its action where it was chosen, with their texts."""
+
+from __future__ import annotations
+
+from engine.core.digest import digest
+from engine.core.gates import Stop
+from engine.core.unit_state import Candidate
+from engine.model import Action, Decision, Json, Outcome
+from engine.spec.text import Text, compile_text
+from engine.spec.types import Configuration
+
+FIRST_STEP = "first"
+
+
+class Records:
+    """Writes decisions and actions under one configuration."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._project = configuration.project
+        self._version = configuration.version
+        self._texts: dict[str, Text] = {}
+
+    def chosen(self, candidate: Candidate) -> tuple[Decision, Action]:
+        """The decision to do it, and what is to be done."""
+        action = self._action(candidate)
+        return self._decision(candidate, action, None), action
+
+    def stopped(self, candidate: Candidate, stop: Stop) -> Decision:
+        """The decision not to do it, or not yet."""
+        return self._decision(candidate, None, stop)
+
+    def _decision(self, candidate: Candidate, action: Action | None, stop: Stop | None) -> Decision:
+        signal, play = candidate.signal, candidate.play
+        return Decision(
+            id=decision_id(candidate),
+            at=candidate.now,
+            unit=signal.unit,
+            recipient=candidate.recipient,
+            signal_id=signal.id,
+            detector=signal.detector,
+            entity=signal.entity,
+            key=signal.key,
+            play=play.name,
+            outcome=_outcome(stop),
+            gate=stop.gate if stop else "",
+            detail=stop.detail if stop else "",
+            why=action.why if action else self._why(candidate, self._values(candidate)),
+            reason=signal.reason,
+            severity=signal.severity,
+            action_id=action.id if action else "",
+            readings=signal.readings,
+            event_ids=signal.event_ids,
+            until=stop.until if stop else 0,
+            priority=candidate.priority,
+            factors=candidate.factors,
+            runner_up=candidate.runner_up,
+            versions={"detector": signal.version, "play": play.version, "configuration": self._version},
+        )
+
+    def _action(self, candidate: Candidate) -> Action:
+        signal, play, values = candidate.signal, candidate.play, self._values(candidate)
+        why = self._why(candidate, values)
+        values["why"] = why
+        return Action(
+            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, FIRST_STEP),
+            signal_id=signal.id,
+            decision_id=decision_id(candidate),
+            play=play.name,
+            detector=signal.detector,
+            channel=candidate.channel,
+            unit=signal.unit,
+            recipient=candidate.recipient,
+            step=FIRST_STEP,
+            at=candidate.now,
+            expires_at=candidate.expires_at,
+            tier=play.tier,
+            purpose=play.purpose,
+            owner=play.owner,
+            title=self._render(play.title, values),
+            text=self._render(play.text, values),
+            why=why,
+            severity=signal.severity,
+            event_ids=signal.event_ids,
+            readings=signal.readings,
+            about=f"{signal.entity}:{signal.key}",
+        )
+
+    def _values(self, candidate: Candidate) -> dict[str, Json]:
+        """What a text may name: measures, the signal, and every entity it knows with its profile."""
+        signal = candidate.signal
+        values: dict[str, Json] = {r.measure: _number(r.value) for r in signal.readings}
+        values |= {"reason": signal.reason, "owner": signal.owner, "severity": signal.severity.value}
+        values |= {"detector": signal.detector, "entity": signal.entity, "key": signal.key, "at": signal.at}
+        values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
+        for kind, key in {**signal.related, signal.entity: signal.key}.items():
+            values[kind] = {"id": key, "name": key, **candidate.profile_of(kind)}
+        return values
+
+    def _why(self, candidate: Candidate, values: dict[str, Json]) -> str:
+        return self._render(candidate.detector.why, values)
+
+    def _render(self, source: str, values: dict[str, Json]) -> str:
+        text = self._texts.get(source)
+        if text is None:
+            text = self._texts[source] = compile_text(source)
+        return text.render(values, self._project.bounds.text_chars)[0].strip()
+
+
+def _outcome(stop: Stop | None) -> Outcome:
+    if stop is None:
+        return Outcome.CHOSEN
+    return Outcome.HELD if stop.until else Outcome.DROPPED
+
+
+def decision_id(candidate: Candidate) -> str:
+    """The same whenever the candidate is decided for the same time: its first, its second."""
+    again = (str(candidate.round),) if candidate.round else ()
+    return digest(candidate.signal.id, candidate.play.name, candidate.recipient, "decision", *again)
+
+
+def _number(value: object) -> Json:
+    """Numbers as a person would write them: no more than two decimals."""
+    if isinstance(value, float):
+        return round(value, 2)
+    return value if isinstance(value, str | int | bool) else None

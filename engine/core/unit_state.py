@@ -1,0 +1,146 @@
+"""What deciding remembers of one unit, and a candidate: a signal with one of its plays, about to be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import msgspec
+
+from engine.model import Json, Signal
+from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+
+
+class Waiting(msgspec.Struct, array_like=True):
+    """A signal's play that is not decided for good yet.
+
+    `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
+    counts the decisions made of it before, so that each has an id of its own.
+    """
+
+    signal: Signal
+    play: str
+    since: int
+    due: int = 0
+    round: int = 0
+
+
+class Sent(msgspec.Struct, array_like=True, frozen=True):
+    """A message that was chosen for a customer, as far as limits count it; `is_shadow` if the holdout kept it back."""
+
+    at: int
+    recipient: str
+    play: str
+    purpose: str
+    channel: str
+    tags: tuple[str, ...] = ()
+    is_shadow: bool = False
+
+
+class Word(msgspec.Struct, array_like=True, frozen=True):
+    """What somebody said about a channel and a purpose, "" = every one: yes or no, as of when."""
+
+    channel: str
+    purpose: str
+    given: bool
+    at: int
+
+
+class UnitState(msgspec.Struct, array_like=True):
+    """What deciding remembers of one unit.
+
+    `waiting` are the signals that no tick has reached yet, `resolved` the ids of those that have closed before they
+    were decided for good, `firing` the open signals (id -> detector), `attributes` the profiles of the unit's entities
+    ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
+    waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
+    what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    """
+
+    waiting: list[Signal] = []
+    resolved: list[str] = []
+    firing: dict[str, str] = {}
+    attributes: dict[str, dict[str, Json]] = {}
+    attribute_times: dict[str, dict[str, int]] = {}
+    candidates: list[Waiting] = []
+    sent: list[Sent] = []
+    consent: dict[str, list[Word]] = {}
+    muting: dict[str, dict[str, str]] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is there anything that time will bring to a decision?"""
+        return bool(self.waiting or self.candidates)
+
+    def waits_for(self, signal_id: str) -> bool:
+        """Is this signal not decided for good yet?"""
+        return any(signal.id == signal_id for signal in self.waiting) or any(
+            one.signal.id == signal_id for one in self.candidates
+        )
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
+
+    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    """
+
+    signal: Signal
+    detector: DetectorSpec
+    play: PlaySpec
+    recipient: str
+    channel: str
+    unit: UnitState
+    project: ProjectSpec
+    now: int
+    round: int = 0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
+
+    @property
+    def competes(self) -> bool:
+        """Only messages to customers do; what is critical or owed goes beside them."""
+        return self.play.to == "customer" and self.play.purpose != "critical" and not self.play.mandatory
+
+    @property
+    def priority(self) -> float:
+        """What it is worth beside others: the product of its factors, 0 before they are known."""
+        return round(prod(self.factors.values()), 6) if self.factors else 0.0
+
+    @property
+    def expires_at(self) -> int:
+        """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
+        expires_ms = self.play.expires_ms
+        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+
+    def profile_of(self, kind: str) -> dict[str, Json]:
+        """What is known of the entity of that kind which the signal is about or was seen with."""
+        return profile_of(self.signal, self.unit, kind)
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """Candidates of one moment are taken in this order."""
+        return self.signal.at, self.signal.id, self.play.name
+
+
+def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
+    """The profile of the signal's own entity, or of the one of that kind it was seen with.
+
+    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
+    """
+    if signal.entity != kind:
+        return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
+    own = f"{kind}:{signal.key}"
+    times, known = unit.attribute_times.get(own, {}), unit.attributes.get(own, {})
+    return {**signal.attributes, **{name: value for name, value in known.items() if times.get(name, 0) > signal.at}}
+
+
+def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:
+    """`customer:c7`: who the play is for. Staff plays go to the desk it names, the account's owner, or the play's."""
+    if play.to == "customer":
+        if signal.entity == "customer":
+            return f"customer:{signal.key}"
+        return f"customer:{signal.related['customer']}" if "customer" in signal.related else signal.unit
+    if play.to == "owner":
+        owner = profile_of(signal, unit, "account").get("owner")
+        return f"owner:{play.desk or (owner if isinstance(owner, str) else play.owner)}"
+    return f"system:{play.channel}"

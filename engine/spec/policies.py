@@ -1,0 +1,116 @@
+"""The typed form of the project's rules for deciding: whom it may write to, how often and when.
+
+Built only by the parser, as everything in `types`. Durations are int milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Literal
+
+import msgspec
+
+from engine.model import HOUR_MS
+
+
+class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """At most so many messages in any span of that length, for each recipient or for the unit as a whole.
+
+    Empty `classes`, `channels` and `tags` mean every one; of several tags, one is enough. `reserve` of them are kept
+    for the class service.
+    """
+
+    at_most: int
+    over_ms: int
+    per: str = "customer"
+    classes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    reserve: int = 0
+
+
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
+    """From a minute of the day to another, which may be past midnight; `days` (0 = Monday) and `holidays` all day.
+
+    `unknown_zone` are the zones in which somebody may be whose zone is not known.
+    """
+
+    from_minute: int
+    to_minute: int
+    unknown_zone: tuple[str, ...]
+    days: tuple[int, ...] = ()
+    holidays: tuple[str, ...] = ()
+
+    def is_all_day(self, day: date) -> bool:
+        """Is it quiet on that day from midnight to midnight?"""
+        return day.weekday() in self.days or (bool(self.holidays) and day.isoformat() in self.holidays)
+
+    def is_quiet(self, local: datetime) -> bool:
+        """Is it quiet where the clock shows that?"""
+        minute = local.hour * 60 + local.minute
+        if self.from_minute < self.to_minute:
+            return self.from_minute <= minute < self.to_minute or self.is_all_day(local.date())
+        return minute >= self.from_minute or minute < self.to_minute or self.is_all_day(local.date())
+
+
+class Chance(msgspec.Struct, frozen=True, kw_only=True):
+    """How often it works: a guess that is worth so many messages, and how many of those sent have worked."""
+
+    guess: float
+    worth: int
+    sent: int = 0
+    worked: int = 0
+
+
+class ArbitrationSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a recipient or the whole unit gets one message, and when a service message that lost comes again."""
+
+    per: Literal["recipient", "unit"] = "recipient"
+    again_after_ms: int = HOUR_MS
+
+
+class InhibitSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """While a detector's signal is open, these plays are muted for the unit, where the ids of `equal` are the same."""
+
+    firing: str
+    mutes: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+
+
+class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of 10,000 places are held out of everything, and of a class besides."""
+
+    salt: str
+    places: int = 0
+    places_by_class: Mapping[str, int] = {}
+    contact: str = ""
+
+
+class StopWords(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
+
+    event: str
+    channel: str
+    field: str
+    words: tuple[str, ...]
+
+
+class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that say what somebody agreed to; `attributes` of profiles that say it of a channel."""
+
+    given: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+    stop: StopWords | None = None
+    attributes: Mapping[str, str] = {}
+
+
+class Policies(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them. Without any, nothing is remembered of what was sent."""
+
+    limits: tuple[LimitSpec, ...] = ()
+    quiet_hours: QuietHours | None = None
+    consent: ConsentSpec | None = None
+    inhibits: tuple[InhibitSpec, ...] = ()
+    holdout: HoldoutSpec | None = None
+    arbitration: ArbitrationSpec = ArbitrationSpec()
