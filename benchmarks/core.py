@@ -32,6 +32,7 @@ from engine.core.express import Express
 from engine.core.plan import Plan, compile_plan
 from engine.core.progress import FILES
 from engine.core.route import Router, Row, Watched
+from engine.shells.files import FilePlace
 from engine.shells.partition import Partition
 from engine.shells.sources import read_all
 from engine.shells.store import Store
@@ -318,7 +319,8 @@ def sizes(customers: int) -> dict[str, float]:
         partition = Partition(store, plan)
         rows = heard_three_times(customers // 10)
         while batch := list(islice(rows, BATCH)):
-            partition.take(batch, {}, START_MS)
+            partition.take(batch, {"usage": FilePlace(batch[-1].position + 1)}, START_MS)
+        partition.close()
         store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         store.close()
         stored = (state / "state.db").stat().st_size / (customers // 10)

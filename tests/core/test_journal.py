@@ -18,6 +18,8 @@ from engine.core.route import FILES, Row
 from engine.core.state import encode
 from engine.errors import OperatorError
 from engine.shells import journal
+from engine.shells.erasing import erase
+from engine.shells.files import FilePlace
 from engine.shells.partition import Partition
 from engine.shells.store import FILE, Store, read_only
 from tests.core.small import partition
@@ -30,7 +32,7 @@ per: customer
 watch:
   logins: {count: login, over: 1h, panes: 6}
   spent: {average: order, field: value, over: 1h, panes: 6}
-when: {any_of: [{logins: {at_least: 8}}, {spent: {above: 1.0e+13}}]}
+when: {any_of: [{logins: {at_least: 40}}, {spent: {above: 8.9e+15}}]}
 then: [{play: call}]
 why: "{{ logins }}"
 """
@@ -44,20 +46,25 @@ Records = dict[tuple[str, str], bytes]
 def batches(seed: int, count: int) -> Iterator[list[Row]]:
     """Ordinary rows for the most part, and some that are late, repeated, huge or of another type."""
     random, rows, at = Random(seed), list[Row](), START_MS
-    for number in range(count * 20):
-        at += random.randrange(MINUTE_MS)
-        late = random.random() < 0.02
+    for number in range(count * 30):
+        at += random.randrange(MINUTE_MS // 2)
+        late = random.random() < 0.01
         event = {
             "id": f"e{number - (random.random() < 0.02)}",
             "event": random.choice(("login", "login", "login", "order")),
             "at": at - 40 * MINUTE_MS * late,
             "customer": f"c{int(random.paretovariate(0.7)) % 30}",
-            "value": random.choice((1, 2.5, None, 1e13, 9e15)),
+            "value": random.choice((1, 2.5, 3, None, 1e13, 9e15)),
         }
         rows.append(Row("usage", "usage.jsonl", number, json.dumps(event).encode(), clock=FILES))
-        if len(rows) >= random.randrange(1, 40):
+        if len(rows) >= random.randrange(1, 60):
             yield rows
             rows = []
+
+
+def take(ours: Partition, rows: list[Row]) -> None:
+    """As a whole: a batch that begins where the last one began would be taken row by row."""
+    ours.take(rows, {"usage:usage.jsonl": FilePlace(rows[-1].position + 1)}, START_MS)
 
 
 def records(folder: Path) -> Records:
@@ -85,13 +92,13 @@ def tails(folder: Path) -> int:
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Partition:
-    return partition(tmp_path, DETECTORS)
+    return partition(tmp_path, DETECTORS, "bounds: {seen_ids: 64}")
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_records_and_their_tails_come_to_what_is_remembered(tmp_path: Path, ours: Partition, seed: int) -> None:
     for rows in batches(seed, 40):
-        ours.take(rows, {}, START_MS)
+        take(ours, rows)
         assert records(tmp_path) == in_memory(ours)
     assert tails(tmp_path) > 100
     assert not in_tables(tmp_path)
@@ -103,7 +110,7 @@ def test_records_and_their_tails_come_to_what_is_remembered(tmp_path: Path, ours
 
 def test_after_a_crash_the_tables_are_brought_up_to_date(tmp_path: Path, ours: Partition) -> None:
     for rows in batches(4, 20):
-        ours.take(rows, {}, START_MS)
+        take(ours, rows)
     expected = in_memory(ours)
     ours.store.close()
     Store(tmp_path / "state").close()
@@ -115,8 +122,8 @@ def test_the_tables_follow_when_much_waits(tmp_path: Path, ours: Partition) -> N
     """And what came from there and was written to since has a tail again."""
     expected: Records = {}
     quick = Partition(ours.store, ours.plan, waiting_bytes=20_000)
-    for rows in batches(5, 100):
-        quick.take(rows, {}, START_MS)
+    for rows in batches(5, 60):
+        take(quick, rows)
         expected = in_memory(quick)
         assert records(tmp_path) == expected
     assert in_tables(tmp_path).keys() <= expected.keys()
@@ -126,7 +133,7 @@ def test_the_tables_follow_when_much_waits(tmp_path: Path, ours: Partition) -> N
 
 def test_what_was_rolled_back_does_not_wait(tmp_path: Path, ours: Partition) -> None:
     before, after = list(batches(6, 20))[:2]
-    ours.take(before, {}, START_MS)
+    take(ours, before)
     expected = in_memory(ours)
     with suppress(ZeroDivisionError), ours.store.transaction():
         ours._run(after)
@@ -136,8 +143,20 @@ def test_what_was_rolled_back_does_not_wait(tmp_path: Path, ours: Partition) -> 
     assert in_tables(tmp_path) == records(tmp_path) == expected
 
 
+def test_somebody_erased_after_a_crash_is_not_left_in_the_journal(tmp_path: Path, ours: Partition) -> None:
+    event = {"event": "login", "customer": "canary-4711"}
+    for number in range(3):
+        raw = json.dumps({"id": f"e{number}", "at": START_MS + number, **event}).encode()
+        take(ours, [Row("usage", "usage.jsonl", number, raw, clock=FILES)])
+    ours.store.close()
+    assert b"canary-4711" in (tmp_path / "state" / FILE).read_bytes()
+    said = erase(ours.plan.configuration, tmp_path / "state", "customer:canary-4711", START_MS, dry_run=False)
+    assert said.startswith("erased customer:canary-4711: 1 of entities")
+    assert not any(b"canary-4711" in file.read_bytes() for file in (tmp_path / "state").iterdir())
+
+
 def test_a_damaged_journal_is_noticed(tmp_path: Path, ours: Partition) -> None:
-    ours.take(next(batches(7, 1)), {}, START_MS)
+    take(ours, next(batches(7, 1)))
     with ours.store.transaction():
         (content,) = ours.store.db.execute("SELECT changes FROM journal").fetchone()
         ours.store.db.execute("UPDATE journal SET changes = ?", (content[:9] + b"?" + content[10:],))
@@ -154,7 +173,7 @@ def test_a_file_from_before_there_was_a_journal_can_be_read(tmp_path: Path) -> N
 
 
 def test_a_backup_of_a_running_engine_holds_what_waits(tmp_path: Path, ours: Partition) -> None:
-    ours.take(next(batches(8, 1)), {}, START_MS)
+    take(ours, next(batches(8, 1)))
     (tmp_path / "copy").mkdir()
     with closing(sqlite3.connect(tmp_path / "copy" / FILE)) as there:
         ours.store.db.backup(there)
