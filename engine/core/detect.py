@@ -57,7 +57,7 @@ class Detect:
             entity = self._meet(kind, routed)
         if entity is None or routed.position <= entity.position:
             return
-        entity.position = routed.position
+        entity.position, entity.written = routed.position, -1
         if not entity.touched:
             entity.touched = True
             self._touched.append(entity)

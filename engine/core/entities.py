@@ -69,6 +69,8 @@ class Entities:
         return self.stored.get(kind, 0)
 
     def touch(self, entity: Entity) -> None:
+        """It has changed in some other way than by an ordinary event."""
+        entity.written = -1
         if not entity.touched:
             entity.touched = True
             self.touched.append(entity)

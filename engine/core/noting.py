@@ -76,7 +76,9 @@ def noting(detect: Detect, kind: KindPlan) -> Note:
             touched.append(entity)
         if len(ids) >= generation:
             detect.next_generation(entity, at, run.stream)
+            entity.written = -1
         if found or is_timed or entity.episodes is not None:
+            entity.written = -1
             detect.look(kind.by_event[event], found, entity, kind, is_late=False)
         return True
 

@@ -7,6 +7,7 @@ once per full second (or another step). A stream is stalled when the tick is fur
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 
 import msgspec
@@ -20,7 +21,9 @@ FILES = "files"  # the one clock of finite files that were merged in order of ti
 
 
 class ProgressState(msgspec.Struct, frozen=True):
-    """All that has to be kept to go on exactly. `last` is the latest event time per stream that can stall."""
+    """All that has to be kept to go on exactly. `last` is the latest event time per stream that can stall, `told` are
+    those of which was told before time has come to them.
+    """
 
     tick: int = 0
     wall: int = 0
@@ -28,6 +31,7 @@ class ProgressState(msgspec.Struct, frozen=True):
     idle: tuple[str, ...] = ()
     last: dict[str, int] = {}
     stalled: dict[str, int] = {}
+    told: dict[str, tuple[int, ...]] = {}
 
 
 class Progress:
@@ -41,6 +45,7 @@ class Progress:
         self._idle: set[str] = set()
         self._last: dict[str, int] = {}
         self._stalled: dict[str, int] = {}
+        self._told: dict[str, list[int]] = {}
         self._resumed: list[StreamResumed] = []
         self._tick = 0
         self._wall = 0
@@ -89,6 +94,41 @@ class Progress:
             self._resumed.append(StreamResumed(stream, at))
             self.next_look = 0
 
+    def heard(self, stream: str, at: int) -> list[Notice]:
+        """An event of a stream that can stall is about to come, and none has come since the one told of before it.
+
+        For those who are told now and then, and not of each event: it gives the silence between the two, if it was one.
+        """
+        last, notices = self._last.get(stream, at), list[Notice]()
+        if stream not in self._stalled and at - last > self._stalled_after.get(stream, NEVER):
+            self._stalled[stream] = last
+            notices.append(StreamStalled(stream, last))
+        self.flowed(stream, at)
+        return notices
+
+    def tell(self, stream: str, at: int) -> None:
+        """As `heard`, in recorded history, where time waits for every source: `silences` has it when time has come."""
+        insort(self._told.setdefault(stream, []), at)
+
+    def silences(self, *, is_over: bool = False) -> list[Notice]:
+        """The silences before those events of which `tell` was told, and to which every source has come by now.
+
+        `is_over`: nothing more comes from any source, so before all of them.
+        """
+        floor, notices = self._floor(), list[Notice]()
+        for stream, times in self._told.items():
+            until = len(times) if is_over else bisect_right(times, floor)
+            for at in times[:until]:
+                last = self._last.get(stream, at)
+                if stream not in self._stalled and at - last > self._stalled_after.get(stream, NEVER):
+                    self._stalled[stream] = last
+                    notices.append(StreamStalled(stream, last))
+                if self._stalled.pop(stream, None) is not None:
+                    notices.append(StreamResumed(stream, at))
+                self._last[stream] = max(at, last)
+            del times[:until]
+        return notices
+
     def expect(self, clock: str) -> None:
         """Hold time back for a source that has not produced yet, until it does or is idle."""
         self._reached.setdefault(clock, 0)
@@ -128,12 +168,14 @@ class Progress:
     def state(self) -> ProgressState:
         assert not self._resumed, "take ticks() before the state, or a resumed stream would be lost"
         idle, last = tuple(sorted(self._idle)), dict(self._last)
-        return ProgressState(self._tick, self._wall, dict(self._reached), idle, last, dict(self._stalled))
+        told = {stream: tuple(times) for stream, times in self._told.items() if times}
+        return ProgressState(self._tick, self._wall, dict(self._reached), idle, last, dict(self._stalled), told)
 
     def restore(self, state: ProgressState) -> None:
         self._tick, self._wall = state.tick, state.wall
         self._reached, self._idle = dict(state.reached), set(state.idle)
         self._last, self._stalled = dict(state.last), dict(state.stalled)
+        self._told = {stream: list(times) for stream, times in state.told.items()}
         self._resumed, self._due, self.next_look = [], False, 0
 
     def _floor(self) -> int:
@@ -169,7 +211,21 @@ class Progress:
 
 
 class Noted(Progress):
-    """How far each source and stream has come, and no more: where somebody else makes time of it."""
+    """How far each source and stream has come, and no more: where somebody else makes time of it.
+
+    `to_tell` are streams and times of events that they have to hear of before the event that has just come. Between
+    two that they hear of from one source there is more than `stalled_after` only where it was silent for so long; each
+    source is told of by itself, as what is told of one may reach them behind the events of another. `source` is the
+    one whose events are coming.
+    """
+
+    source = ""
+
+    def __init__(self, streams: Sequence[StreamSpec]) -> None:
+        super().__init__(streams)
+        self.to_tell: list[tuple[str, int]] = []
+        self._told_to: dict[str, int] = {}
+        self._latest: dict[str, int] = {}
 
     def reach(self, clock: str, at: int) -> bool:
         if at > self._reached.get(clock, -1):
@@ -177,7 +233,22 @@ class Noted(Progress):
         return False
 
     def flowed(self, stream: str, at: int) -> None:
+        last, after = self._latest.get(self.source, 0), self._stalled_after[stream]
+        if at - self._told_to.get(self.source, 0) > after:
+            self._tell(stream, last)
+        if at - last > after:
+            self._tell(stream, at)
+        self._latest[self.source] = max(at, last)
         self._last[stream] = max(at, self._last.get(stream, 0))
+
+    def latest(self, source: str) -> int:
+        """The latest event time of a source whose stream can stall, 0 if none has come or it cannot."""
+        return self._latest.get(source, 0)
+
+    def _tell(self, stream: str, at: int) -> None:
+        if at > self._told_to.get(self.source, 0):
+            self._told_to[self.source] = at
+            self.to_tell.append((stream, at))
 
     def ticks(self) -> list[Tick | Notice]:
         return []

@@ -139,7 +139,7 @@ def packed_ids(entity: Entity) -> tuple[bytes, bytes]:
     elif fresh:
         latest = list(islice(reversed(ids), fresh))
         latest.reverse()
-        keys, bodies = _digests(latest, entity.run.seed), array("Q", map(ids.__getitem__, latest))
+        keys, bodies = digests(latest, entity.run.seed), array("Q", map(ids.__getitem__, latest))
         entity.packed = packed = (packed[0] + keys.tobytes(), packed[1] + bodies.tobytes())
     return packed
 
@@ -167,10 +167,11 @@ def _pack(ids: SeenIds, seed: int) -> tuple[bytes, bytes]:
     """`seed` is that of the stream whose ids stand as they came."""
     if not ids:
         return NO_BYTES
-    return _digests(ids, seed).tobytes(), array("Q", ids.values()).tobytes()
+    return digests(ids, seed).tobytes(), array("Q", ids.values()).tobytes()
 
 
-def _digests(ids: Iterable[int | str], seed: int) -> array[int]:
+def digests(ids: Iterable[int | str], seed: int) -> array[int]:
+    """Of ids of the stream that the seed is of; those that are digests already stay as they are."""
     return array("Q", [digest(each.encode(), seed) if isinstance(each, str) else each for each in ids])
 
 

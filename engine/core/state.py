@@ -97,6 +97,9 @@ class Entity:
 
     All ids from place `listed` on came by `run` and are not yet in `event_ids`; of other ids that stand as they came,
     the stream is that of `run` as well. `digested`: there are also ids of which only the digest is known.
+
+    `written` is how many of the ids are in its record, -1 once anything but further ids of the run and what they feed
+    has changed since.
     """
 
     __slots__ = (
@@ -126,6 +129,7 @@ class Entity:
         "stalls",
         "touched",
         "wake",
+        "written",
         "zone",
     )
 
@@ -150,6 +154,7 @@ class Entity:
         self.digested = False
         self.run = NO_RUN
         self.listed = 0
+        self.written = -1
         self.packed = self.packed_before = NO_BYTES
         self.attributes = _NO_ATTRIBUTES
         self.attribute_times: dict[str, int] | None = None
@@ -224,16 +229,25 @@ def encode(entity: Entity, layout: Layout, detectors: Sequence[str]) -> bytes:
         entity.related,
         {layout.trackers[at][0]: since for at, since in entity.begun.items()} if entity.begun else {},
     )
-    try:
-        body = _ENCODER.encode(stored)
-    except OverflowError:
-        body = _ENCODER.encode(_with_large(list(stored)))
+    return checked(packed(stored))
+
+
+def checked(body: bytes) -> bytes:
+    """With its checksum behind it."""
     return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def packed(parts: Sequence[object]) -> bytes:
+    """In msgpack, whatever numbers there are among the parts."""
+    try:
+        return _ENCODER.encode(parts)
+    except OverflowError:
+        return _ENCODER.encode(_with_large(parts))
 
 
 def _with_large(kept: Any) -> Any:
     """The same, with numbers that msgpack cannot hold written as their digits. Exact sums can become that large."""
-    if isinstance(kept, list):
+    if isinstance(kept, list | tuple):
         return [_with_large(part) for part in kept]
     if isinstance(kept, dict):
         return {name: _with_large(part) for name, part in kept.items()}

@@ -5,7 +5,7 @@ The file is written without waiting for the disk: it must outlive the process, n
 
 from __future__ import annotations
 
-import os
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,7 @@ class Attempts:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._file: int | None = None
+        self._file: FileIO | None = None
         self._before = self._read()
 
     def _read(self) -> Attempt:
@@ -56,14 +56,15 @@ class Attempts:
     def clear(self) -> None:
         """The process stops of its own will."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
         self._path.unlink(missing_ok=True)
 
     def _write(self, attempt: Attempt) -> None:
         """In place: a file that is emptied first is sent to the disk by some file systems, and that is waited for."""
         if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        content = msgspec.json.encode(attempt)
-        os.pwrite(self._file, content, 0)
-        os.ftruncate(self._file, len(content))
+            self._path.touch(mode=0o640)
+            self._file = self._path.open("r+b", buffering=0)
+        self._file.seek(0)
+        self._file.write(msgspec.json.encode(attempt))
+        self._file.truncate()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+
+import msgspec
 
 from engine.core.decode import RAW_KEPT
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A line without its end, and the places (bytes) where it starts and where the next one does.
 
     Of a line longer than the limit `raw` is only the beginning; `size` and `digest` (hex) are then the whole's.
@@ -36,7 +37,13 @@ class LineCutter:
         if self._long:
             chunk = self._end_long_line(chunk, lines)
         *whole, rest = (self._rest + chunk).split(b"\n")
-        lines.extend(self._line(text) for text in whole)
+        for text in whole:
+            if len(text) <= self._longest:  # as in `_line`, without a call for each
+                start = self.place
+                self.place = after = start + len(text) + 1
+                lines.append(Line(start, after, text))
+            else:
+                lines.append(self._line(text))
         self._rest = rest
         if len(rest) > self._longest:
             self._long, self._rest = _LongLine(rest), b""

@@ -12,9 +12,11 @@ from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
 from engine.core.plan import Plan
 from engine.core.state import Carried, DamagedRecord, Entity, Layout, Stalls, decode, encode, restore
+from engine.core.tails import has_tail, tail_of
 from engine.core.unit_state import UnitState
 from engine.errors import OperatorError
-from engine.shells.store import unusable
+from engine.shells.journal import EntityRow, Journal, UnitRow
+from engine.shells.store import sealed_units, unusable
 
 # Entities and units kept decoded in memory between batches, per kind; the rest is read when it is needed.
 IN_MEMORY_MOST = 200_000
@@ -28,20 +30,30 @@ class Remembers(Protocol):
     def layouts(self) -> dict[str, Layout]: ...
     def add_layout(self, layout: Layout) -> None: ...
     def entity(self, kind: str, key: str) -> bytes | None: ...
-    def put_entities(self, rows: Iterable[tuple[str, str, int, int, bytes]]) -> None: ...
+    def put_entities(self, rows: Iterable[EntityRow]) -> None: ...
     def alarms(self) -> list[tuple[int, str, str]]: ...
     def entity_counts(self) -> dict[str, int]: ...
     def entity_keys(self, kind: str) -> list[str]: ...
     def drop_entities_unseen_since(self, before: int) -> list[tuple[str, str]]: ...
     def unit(self, unit: str) -> bytes | None: ...
-    def put_units(self, rows: Iterable[tuple[str, bool, bytes]]) -> None: ...
+    def put_units(self, rows: Iterable[UnitRow]) -> None: ...
     def waiting_units(self) -> set[str]: ...
 
 
 class Memory:
-    """Entities and units of one store under one plan. `now` is the event time that newly added measures begin at."""
+    """Entities and units of one store under one plan. `now` is the event time that newly added measures begin at.
 
-    def __init__(self, store: Remembers, plan: Plan, stalls: Stalls, now: int) -> None:
+    With a journal, what changes goes there, and stays in memory until it has reached the store.
+    """
+
+    def __init__(self, store: Remembers, plan: Plan, stalls: Stalls, now: int, journal: Journal | None = None) -> None:
+        self._journal = journal
+        # What the journal has and the tables have not, with the row where that is as it was written whole.
+        self._waiting: dict[Entity, EntityRow | None] = {}
+        self._waiting_units: dict[str, UnitRow] = {}
+        bounds = plan.configuration.project.bounds
+        # Tails are not measured against `record_bytes`, so they are for records that they cannot bring near it.
+        self._tails_below = bounds.record_bytes // 2 if bounds.record_bytes >= 256 * bounds.seen_ids else 0
         self._now = now
         self._store = store
         self._plan = plan
@@ -81,10 +93,37 @@ class Memory:
             if layout.name not in self._layouts:
                 self._store.add_layout(layout)
                 self._layouts[layout.name] = layout
-        self._store.put_entities(map(self._row, self.entities.touched))
-        self._store.put_units([(name, unit.is_waiting, encode_unit(unit)) for name, unit in self.units.touched.items()])
+        units = [(name, unit.is_waiting, encode_unit(unit)) for name, unit in self.units.touched.items()]
+        if self._journal is None:
+            self._store.put_entities(map(self._row, self.entities.touched))
+            self._store.put_units(units)
+        elif units or self.entities.touched:
+            self._put(self._journal, units)
 
-    def _row(self, entity: Entity) -> tuple[str, str, int, int, bytes]:
+    def _put(self, journal: Journal, units: list[UnitRow]) -> None:
+        by_tail = [entity for entity in self.entities.touched if has_tail(entity)]
+        tails = [tail_of(entity) for entity in by_tail]
+        others = [entity for entity in self.entities.touched if not has_tail(entity)]
+        whole = [self._whole(entity) for entity in others]
+        journal.put(whole, tails, sealed_units(units))
+        self._waiting.update(dict.fromkeys(by_tail))
+        self._waiting.update(zip(others, whole, strict=True))
+        self._waiting_units.update((row[0], row) for row in units)
+
+    def settle(self, beyond: int = 0) -> None:
+        """Bring the store's tables up to date, if more than so many bytes wait. Inside the caller's transaction."""
+        if self._journal is None or self._journal.size <= beyond:
+            return
+        known = self.entities.by_kind
+        self._store.put_entities(
+            row or self._whole(one) for one, row in self._waiting.items() if known[one.kind].get(one.key) is one
+        )
+        self._store.put_units(self._waiting_units.values())
+        self._journal.clear()
+        self._waiting.clear()
+        self._waiting_units.clear()
+
+    def _row(self, entity: Entity) -> EntityRow:
         layout = self._plan.kinds[entity.kind].wanted.layout
         record = encode(entity, layout, self._plan.detectors)
         most = self._plan.configuration.project.bounds.record_bytes
@@ -92,10 +131,17 @@ class Memory:
             raise OversizedRecord(entity.kind, entity.key, len(record), most)
         return entity.kind, entity.key, entity.wake, entity.seen_at, record
 
+    def _whole(self, entity: Entity) -> EntityRow:
+        row = self._row(entity)
+        entity.written = len(entity.ids) if len(row[4]) < self._tails_below else -1
+        return row
+
     def saved(self) -> None:
         """What was written is on the disk; what has not been used for longest may leave memory."""
         self.entities.saved()
         self.units.saved()
+        if self._waiting or self._waiting_units:
+            return  # the store has less of them than memory
         self.entities.forget_beyond(IN_MEMORY_MOST)
         self.units.forget_beyond(IN_MEMORY_MOST)
 

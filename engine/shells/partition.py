@@ -26,6 +26,7 @@ from engine.shells.attempts import Attempts
 from engine.shells.circuit import Circuit
 from engine.shells.faults import fault_point
 from engine.shells.files import FilePlace
+from engine.shells.journal import WAITING_BYTES, Journal
 from engine.shells.memory import Memory, OversizedRecord, stalls_from_bytes, stalls_to_bytes
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
@@ -36,11 +37,15 @@ ROUTER, PLACES, STALLS, PLAN = "router", "places", "stalls", "plan"
 
 
 class Partition:
-    """State in memory over a store. `places` is how far each source has been consumed, as last committed."""
+    """State in memory over a store. `places` is how far each source has been consumed, as last committed.
 
-    def __init__(self, store: Store, plan: Plan) -> None:
+    `waiting_bytes`: so much may wait in the journal before the tables get it.
+    """
+
+    def __init__(self, store: Store, plan: Plan, waiting_bytes: int = WAITING_BYTES) -> None:
         self.store = store
         self.plan = plan
+        self._waiting_bytes = waiting_bytes
         self.places: dict[str, FilePlace] = {}
         self.chain: Chain
         self.router: Router
@@ -59,7 +64,8 @@ class Partition:
         places = self.store.fact(PLACES)
         self.places = msgspec.msgpack.decode(places, type=dict[str, FilePlace]) if places else {}
         stalls = stalls_from_bytes(self.store.fact(STALLS))
-        self._memory = Memory(self.store, self.plan, stalls, changes.progress.tick)
+        self.store.settle()
+        self._memory = Memory(self.store, self.plan, stalls, changes.progress.tick, Journal(self.store.db))
         self.chain = Chain(self.plan, self._memory.entities, self._memory.units, stalls)
         self.chain.now = changes.progress.tick
         self._express = Express(self.router, self.chain)
@@ -171,6 +177,7 @@ class Partition:
     def _write(self, effects: Effects, places: Mapping[str, FilePlace], arrived_at: int) -> None:
         store, changes = self.store, self.router.changes()
         self._memory.save()
+        self._memory.settle(beyond=self._waiting_bytes)
         store.put_aliases(changes.aliases)
         store.put_signals(effects.signals)
         store.put_decisions(effects.decisions)
@@ -182,6 +189,8 @@ class Partition:
 
     def close(self) -> None:
         """Stop of one's own will: the batch at hand, if any, is done."""
+        with self.store.transaction():
+            self._memory.settle()
         self._attempts.clear()
 
     # ---- keeping house
@@ -190,6 +199,7 @@ class Partition:
         """Apply the retention: delete what is older. Returns how many rows went, by table."""
         keep = self.plan.configuration.project.retention
         with self.store.transaction():
+            self._memory.settle()
             gone = {
                 "signals": self.store.prune("signals", self.now - keep.decisions_ms),
                 "decisions": self.store.prune("decisions", self.now - keep.decisions_ms),
@@ -219,6 +229,7 @@ class Partition:
                         self.chain.detect.adopt(entity, now)
                 with self.store.transaction():
                     self._memory.save()
+                    self._memory.settle()
                 self._memory.saved()
         with self.store.transaction():
             self.store.set_fact(PLAN, fingerprint(self.plan))

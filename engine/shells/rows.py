@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from engine.core.decode import Reason
 from engine.core.route import Row
 from engine.errors import OperatorError
@@ -28,12 +30,14 @@ class Origin:
 
     def __init__(self, stream: StreamSpec, source: str, clock: str) -> None:
         self.stream, self.source, self.clock = stream, source, clock
+        self._stream = stream.name
         self.arrived_at = 0
 
     def row(self, line: Line, fields: dict[str, Json] | None = None, fault: str = "") -> Row:
-        fault = Reason.TOO_LARGE if line.digest else fault
-        place = (self.stream.name, self.source, line.start, line.raw, fields, self.arrived_at)
-        return Row(*place, fault, self.clock, line.after, -1, line.size, line.digest)
+        place = (self._stream, self.source, line.start, line.raw, fields, self.arrived_at)
+        if line.digest:
+            return Row(*place, Reason.TOO_LARGE, self.clock, line.after, -1, line.size, line.digest)
+        return Row(*place, fault, self.clock, line.after)
 
 
 def row_maker(origin: Origin, longest: int, columns: list[str]) -> RowMaker:
@@ -49,7 +53,7 @@ class JsonRows:
 
     def take(self, lines: Iterable[Line], *, last: bool) -> list[Row]:
         # Only the first line can hold a byte order mark, and only files from Windows end their lines with "\r".
-        cleaned = (_clean(line) if line.start == 0 or line.raw.endswith(b"\r") else line for line in lines)
+        cleaned = [_clean(line) if line.start == 0 or line.raw.endswith(b"\r") else line for line in lines]
         return [self._row(line) for line in cleaned if line.raw]
 
 
@@ -142,7 +146,7 @@ def _joined(lines: list[Line]) -> Line:
 def _clean(line: Line) -> Line:
     raw = line.raw
     if raw.endswith(b"\r"):
-        line = line._replace(raw=raw[:-1])
+        line = msgspec.structs.replace(line, raw=raw[:-1])
     if line.start == 0 and raw.startswith(BYTE_ORDER_MARK):
-        line = line._replace(raw=line.raw[len(BYTE_ORDER_MARK) :])
+        line = msgspec.structs.replace(line, raw=line.raw[len(BYTE_ORDER_MARK) :])
     return line

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
@@ -63,11 +64,9 @@ class MergedRows:
         self._to_fill = list(range(len(lanes)))
 
     def __iter__(self) -> Iterator[Row]:
-        return self
+        return self._only(self._lanes[0]) if len(self._lanes) == 1 else self
 
     def __next__(self) -> Row:
-        if len(self._lanes) == 1:
-            return self._only()
         # A lane is refilled only when the next row is asked for: reading stdin ahead would wait for it.
         for number in self._to_fill:
             self._fill(number)
@@ -80,12 +79,12 @@ class MergedRows:
         self._to_fill.append(number)
         return row
 
-    def _only(self) -> Row:
-        """The next row of a single lane, which has no other to wait for."""
-        lane = self._lanes[0]
-        _at, row = next(lane.rows)
-        lane.consumed = row.after
-        return row
+    @staticmethod
+    def _only(lane: _Lane) -> Iterator[Row]:
+        """The rows of a single lane, which has no other to wait for. A later call goes on where this one was left."""
+        for _at, row in lane.rows:
+            lane.consumed = row.after
+            yield row
 
     def positions(self) -> dict[str, FilePlace]:
         """Where to go on, per file, having consumed every row given so far."""
@@ -119,7 +118,7 @@ class _Reader:
 
     def _timed(self, file: StreamFile, start: int, beginning: Beginning) -> Iterator[TimedRow]:
         if self._is_alone:
-            return ((0, row) for row in rows_of(file, start, FILES, self._longest, beginning))
+            return zip(repeat(0), rows_of(file, start, FILES, self._longest, beginning), strict=False)
         if file.source == STDIN:
             return map(self._router.when, rows_of(file, start, FILES, self._longest, beginning))
         return map(self._router.when, self._opened_late(file, start, beginning))

@@ -11,17 +11,19 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
 
 from engine.core.erasure import masked
-from engine.core.state import Layout
+from engine.core.state import DamagedRecord, Layout
 from engine.errors import OperatorError
 from engine.model import DeadLetter, Decision, Signal
 from engine.ports import NEVER
+from engine.shells import journal
 from engine.shells.faults import fault_point
+from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.ledger import Ledger
 from engine.shells.mark import Mark
 
@@ -29,7 +31,7 @@ FILE = "state.db"
 LOCK = "lock"
 ERASED = "erased"
 # Grows with every change of the tables; an older engine refuses a newer file.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHECK_BYTES = 4
 # A file up to this size is checked page by page at every start, in a second or two.
 CHECKED_AT_START_BYTES = 512 * 1024 * 1024
@@ -42,6 +44,7 @@ _TABLES = (
         PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS units (
         unit TEXT PRIMARY KEY, waiting INTEGER NOT NULL, record BLOB NOT NULL) STRICT, WITHOUT ROWID""",
+    journal.TABLE,
     """CREATE TABLE IF NOT EXISTS aliases (
         kind TEXT NOT NULL, alias TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (kind, alias)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS signals (
@@ -72,6 +75,7 @@ class Store:
         try:
             self.db = _open(folder / FILE, "FULL" if durable else "NORMAL")
             self.ledger = Ledger(self.db, self.transaction, Mark(folder))
+            self.settle()
         except (sqlite3.Error, UnicodeError) as error:  # the latter where the table of tables itself is damaged
             raise OperatorError(in_words(folder, error)) from error
 
@@ -133,8 +137,14 @@ class Store:
         found = self.db.execute("SELECT record FROM entities WHERE kind = ? AND key = ?", (kind, key)).fetchone()
         return None if found is None else bytes(found[0])
 
-    def put_entities(self, rows: Iterable[tuple[str, str, int, int, bytes]]) -> None:
-        """(kind, key, wake, seen_at, record)."""
+    def settle(self) -> None:
+        """Bring the tables up to date with the journal, in the transaction at hand if there is one."""
+        if not self.db.execute("SELECT 1 FROM journal LIMIT 1").fetchone():
+            return
+        with nullcontext() if self.db.in_transaction else self.transaction(), _spoken_of(self.folder):
+            journal.settle(self.db)
+
+    def put_entities(self, rows: Iterable[EntityRow]) -> None:
         # In the order of the table, in which neighbours share a page.
         self.db.executemany(
             "INSERT OR REPLACE INTO entities (kind, key, wake, seen_at, record) VALUES (?, ?, ?, ?, ?)", sorted(rows)
@@ -149,7 +159,7 @@ class Store:
     def entity_keys(self, kind: str) -> list[str]:
         return [key for (key,) in self.db.execute("SELECT key FROM entities WHERE kind = ?", (kind,))]
 
-    def entities_after(self, name: tuple[str, str], most: int) -> list[tuple[str, str, int, int, bytes]]:
+    def entities_after(self, name: tuple[str, str], most: int) -> list[EntityRow]:
         """The next ones in order of (kind, key), as they were put."""
         query = """SELECT kind, key, wake, seen_at, record FROM entities WHERE (kind, key) > (?, ?)
                    ORDER BY kind, key LIMIT ?"""
@@ -176,10 +186,8 @@ class Store:
         found = self.db.execute("SELECT record FROM units WHERE unit = ?", (unit,)).fetchone()
         return None if found is None else self._unsealed(found[0], unit, "record of one unit")
 
-    def put_units(self, rows: Iterable[tuple[str, bool, bytes]]) -> None:
-        """(unit, whether it has candidates waiting, record)."""
-        sealed = [(unit, waiting, _sealed(record, unit)) for unit, waiting, record in rows]
-        self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", sealed)
+    def put_units(self, rows: Iterable[UnitRow]) -> None:
+        self.db.executemany("INSERT OR REPLACE INTO units (unit, waiting, record) VALUES (?, ?, ?)", sealed_units(rows))
 
     def drop_units(self, units: Iterable[str]) -> None:
         self.db.executemany("DELETE FROM units WHERE unit = ?", [(unit,) for unit in units])
@@ -188,7 +196,7 @@ class Store:
         """Those whose record holds a text, as a part of another one perhaps."""
         return [unit for (unit,) in self.db.execute("SELECT unit FROM units WHERE instr(record, ?)", (text.encode(),))]
 
-    def units_after(self, unit: str, most: int) -> list[tuple[str, bool, bytes]]:
+    def units_after(self, unit: str, most: int) -> list[UnitRow]:
         """The next ones in order, as they were put."""
         query = "SELECT unit, waiting, record FROM units WHERE unit > ? ORDER BY unit LIMIT ?"
         rows = self.db.execute(query, (unit, most)).fetchall()
@@ -302,7 +310,18 @@ def read_only(folder: Path) -> Store:
     store.folder = folder
     store.db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
     store.ledger = Ledger(store.db)
+    with _spoken_of(folder):
+        journal.lay_over(store.db)
     return store
+
+
+@contextmanager
+def _spoken_of(folder: Path) -> Iterator[None]:
+    """Damage to the journal, in words."""
+    try:
+        yield
+    except DamagedRecord as fault:
+        raise OperatorError(unusable(folder, f"its journal is damaged: {fault}")) from fault
 
 
 def _take_lock(folder: Path) -> int:
@@ -344,6 +363,11 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
 def _sealed(content: bytes, key: str) -> bytes:
     """With a checksum of both behind it. Records of entities bring their own, as they travel without this store too."""
     return content + zlib.crc32(content, zlib.crc32(key.encode())).to_bytes(CHECK_BYTES, "little")
+
+
+def sealed_units(rows: Iterable[UnitRow]) -> list[UnitRow]:
+    """As the table has them."""
+    return [(unit, waiting, _sealed(record, unit)) for unit, waiting, record in rows]
 
 
 def in_words(folder: Path, error: sqlite3.Error | UnicodeError) -> str:

@@ -64,6 +64,7 @@ class Broker:
 
     With certificates and no users, clients show one, too. `users` have these passwords, and nobody but `admin` may do
     anything before `allow`. The broker ends at the latest with the process `lives_with`, by default its maker's.
+    With `joins` it is the second broker of that one's cluster, and has no say in it.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class Broker:
     users: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     lives_with: int = field(default_factory=os.getpid)
+    joins: Broker | None = None
     process: subprocess.Popen[bytes] | None = None
     ports: list[int] = field(default_factory=lambda: free_ports(3))
 
@@ -191,15 +193,16 @@ class Broker:
         return path
 
     def _all_settings(self) -> dict[str, str]:
-        outside, inside, controller = self.ports
+        outside, inside, _ = self.ports
+        controller = (self.joins or self).ports[2]
         listeners = f"CLIENTS://127.0.0.1:{outside},INSIDE://127.0.0.1:{inside}"
         return {
-            "process.roles": "broker,controller",
-            "node.id": "1",
+            "process.roles": "broker" if self.joins else "broker,controller",
+            "node.id": "2" if self.joins else "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "INSIDE",
-            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller}",
+            "listeners": listeners if self.joins else f"{listeners},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": listeners,
             "listener.security.protocol.map": f"CLIENTS:{self._protocol()},INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self.folder / "data"),
@@ -257,10 +260,11 @@ class Broker:
         """It listens once it is about to answer; requests that come a little earlier wait."""
         assert self.process is not None
         until = time.monotonic() + READY_WITHIN_S
+        own = self.ports[:2] if self.joins else self.ports
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 break
-            if all(_listens(port) for port in self.ports):
+            if all(_listens(port) for port in own):
                 return
             time.sleep(0.05)
         said = (self.folder / "broker.log").read_bytes()[began:][-4_000:].decode(errors="replace")

@@ -153,8 +153,8 @@ async def test_a_changed_number_in_the_project_file_is_told_for_every_topic_of_o
         (
             "receipts",
             {"min.insync.replicas": "2"},
-            "error",
-            "min.insync.replicas is 2, but there is 1 copy: every",
+            "warning",
+            "min.insync.replicas is 2, but there is 1 copy: it asks",
         ),
     ],
 )
@@ -199,6 +199,12 @@ async def test_too_few_brokers_for_the_copies_is_told(project: ProjectSpec) -> N
     found = await findings(replace(project, kafka=replace(project.kafka, replication=3)))
     assert found[0].severity == "error"
     assert found[0].what == "there is 1 broker, too few to keep 3 copies of a topic"
+
+
+async def test_brokers_that_are_down_are_no_error_where_all_topics_are_there(project: ProjectSpec) -> None:
+    await created(project)
+    found = await findings(replace(project, kafka=replace(project.kafka, replication=3)))
+    assert found[0].severity == "warning"
 
 
 async def test_names_that_cannot_be_are_told_before_any_broker_is_asked() -> None:

@@ -23,6 +23,17 @@ from tests.core.worlds import MONDAY
 from tests.laws import crowd
 
 
+class Read(msgspec.Struct):
+    """A record of Kafka's, as far as detect looks at it."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    timestamp: int
+    timestamp_type: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
 class Stage:
     """The step of the detect stage over records as they stand on the topic, with or without the express way."""
 
@@ -34,18 +45,18 @@ class Stage:
 
     def take(self, records: Sequence[Record]) -> None:
         for offset, record in enumerate(records):
-            if not isinstance(record, Routed):
-                self.chain.detect.on_tick(record.at) if isinstance(record, Tick) else None
-            elif record.entity != UNIT:
-                self._take(wire.encode(wire.addressed(record)), offset)
+            if isinstance(record, Tick):
+                self.chain.detect.on_tick(record.at)
+            elif isinstance(record, Routed) and record.entity != UNIT:
+                self._take(Read(offset, wire.key_of(record), wire.encode(wire.addressed(record)), 0))
             effects = self.chain.effects.take()
             self.came += [effects.signals, effects.dead_letters, dict(effects.counts)]
 
-    def _take(self, value: bytes, offset: int) -> None:
-        if self._take_keyed is not None and self._take_keyed(value, offset):
-            self.taken += 1
+    def _take(self, record: Read) -> None:
+        if self._take_keyed is None or self._take_keyed([record], 0)[0] == 0:
+            self.chain.detect.on_event(wire.routed_of(wire.read_event(record.value), record.offset))
         else:
-            self.chain.detect.on_event(wire.routed_of(wire.read_event(value), offset))
+            self.taken += 1
 
     def remembered(self) -> dict[str, Any]:
         found, plan = {}, self.chain.plan

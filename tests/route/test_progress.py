@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.progress import Noted, Notice, Progress
 from engine.core.route import Outcome, Router, Row, Watched
 from engine.model import HOUR_MS, DeadLetter, Routed, StreamResumed, StreamStalled, Tick
 from engine.spec.types import EntitySpec, ProjectSpec, StreamSpec
@@ -133,6 +136,77 @@ def test_a_stream_that_is_catching_up_is_stalled_until_it_has_caught_up() -> Non
     feed(to, row(0), row(9 * HOUR_MS, stream="tickets"))
     assert feed(to, row(2 * HOUR_MS), row(3 * HOUR_MS)) == []
     assert feed(to, row(8 * HOUR_MS)) == [StreamResumed("usage", MONDAY + 8 * HOUR_MS)]
+
+
+# ---- told now and then
+
+
+def told(times: list[int], batch: int) -> list[Tick | Notice]:
+    """What one comes to who hears of a stream what another notes of it, and of its source behind each batch."""
+    noted, progress, found = Noted(PROJECT.streams), Progress(PROJECT.streams), list[Tick | Notice]()
+    for number, at in enumerate(times, start=1):
+        noted.flowed("usage", MONDAY + at)
+        for stream, flowed in noted.to_tell:
+            found += [*progress.heard(stream, flowed), *progress.ticks()]
+        noted.to_tell.clear()
+        if number % batch == 0:
+            found += progress.heard("usage", MONDAY + at)
+            if progress.reach("usage/0", MONDAY + at):
+                found += progress.before("usage/0", MONDAY + at)
+            found += progress.ticks()
+    return found
+
+
+@given(st.lists(st.integers(0, 2 * HOUR_MS), min_size=1, max_size=20), st.integers(1, 25))
+def test_whoever_is_told_now_and_then_knows_each_silence_and_no_other(pauses: list[int], batch: int) -> None:
+    times = list(accumulate(pauses))
+    silences = [(a + MONDAY, b + MONDAY) for a, b in pairwise(times) if b - a > HOUR_MS]
+    found = told(times, batch)
+    assert [each.since for each in found if isinstance(each, StreamStalled)] == [since for since, _ in silences]
+    assert [each.at for each in found if isinstance(each, StreamResumed)] == [until for _, until in silences]
+
+
+def test_a_silence_is_told_before_its_end_and_known_to_whoever_began_later() -> None:
+    """The one who notes began anew meanwhile, and has heard of nothing before."""
+    progress = Progress(PROJECT.streams)
+    assert progress.heard("usage", MONDAY) == []
+    noted = Noted(PROJECT.streams)
+    noted.flowed("usage", MONDAY + 3 * HOUR_MS)
+    assert noted.to_tell == [("usage", MONDAY + 3 * HOUR_MS)]
+    assert progress.heard(*noted.to_tell[0]) == [StreamStalled("usage", MONDAY)]
+    assert progress.ticks() == [StreamResumed("usage", MONDAY + 3 * HOUR_MS)]
+
+
+def test_in_recorded_history_a_source_that_is_read_first_tells_of_no_silence_by_itself() -> None:
+    """Time waits for the other one, which flowed meanwhile; it is told of again after a restart."""
+    progress = Progress(PROJECT.streams)
+    for source in ("usage/0", "usage/1"):
+        progress.expect(source)
+    for hours in (0, 2, 3):
+        progress.tell("usage", MONDAY + hours * HOUR_MS)
+    progress.reach("usage/1", MONDAY + 3 * HOUR_MS)
+    assert progress.silences() == []
+    after = Progress(PROJECT.streams)
+    after.restore(progress.state())
+    after.tell("usage", MONDAY + HOUR_MS)
+    after.reach("usage/0", MONDAY + HOUR_MS)
+    assert after.silences() == []
+    after.tell("usage", MONDAY + 5 * HOUR_MS)
+    assert after.silences(is_over=True) == [
+        StreamStalled("usage", MONDAY + 3 * HOUR_MS),
+        StreamResumed("usage", MONDAY + 5 * HOUR_MS),
+    ]
+
+
+def test_each_source_of_a_stream_is_told_of_by_itself() -> None:
+    noted, progress = Noted(PROJECT.streams), Progress(PROJECT.streams)
+    for at in (MONDAY, MONDAY + 3 * HOUR_MS):
+        for noted.source in ("usage/0", "usage/1"):
+            noted.flowed("usage", at)
+            assert noted.to_tell.pop() == ("usage", at)
+            assert not noted.to_tell
+    assert progress.heard("usage", MONDAY + 2 * HOUR_MS) == []
+    assert progress.heard("usage", MONDAY + 3 * HOUR_MS) == [], "one was silent, but not the stream"
 
 
 TIMES = st.lists(

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from functools import cache
+from io import BytesIO
 from typing import Any
 
 from engine.shells import store
@@ -76,11 +77,28 @@ class File:
             raise FileNotFoundError(self._name)
         return self._folder.files[self._name]
 
-    def write_bytes(self, content: bytes) -> None:
-        self._folder.files[self._name] = content
+    def touch(self, mode: int = 0o666) -> None:
+        self._folder.files.setdefault(self._name, b"")
+
+    def open(self, _mode: str, buffering: int = -1) -> Opened:
+        return Opened(self._folder.files, self._name)
 
     def unlink(self, missing_ok: bool = False) -> None:
         self._folder.files.pop(self._name, None)
+
+
+class Opened(BytesIO):
+    """A file being written, each write of which is there at once."""
+
+    def __init__(self, files: dict[str, bytes], name: str) -> None:
+        super().__init__(files[name])
+        self._files = files
+        self._name = name
+
+    def truncate(self, size: int | None = None, /) -> int:
+        length = super().truncate(size)
+        self._files[self._name] = self.getvalue()
+        return length
 
 
 @cache

@@ -36,7 +36,7 @@ DRAIN_MS = 8_000
 # What is remembered goes, so that it is worked out anew; what was decided and sent stays.
 FORGET = (
     *("DELETE FROM facts", "DELETE FROM layouts", "DELETE FROM aliases"),
-    *("DELETE FROM entities", "DELETE FROM units", "DELETE FROM dead_letters"),
+    *("DELETE FROM entities", "DELETE FROM units", "DELETE FROM journal", "DELETE FROM dead_letters"),
 )
 
 
@@ -135,7 +135,7 @@ class World:
     async def _life(self) -> None:
         store = self.machine.start_store()
         self._open_guard(store)
-        partition = Partition(store, self.plan)
+        partition = Partition(store, self.plan, self.random.choice((0, 3_000, 1 << 20)))
         bounds, clock = self.plan.configuration.project.bounds, lambda: self.time.ms
         dispatcher = Dispatcher(store.ledger, self.receivers, clock, bounds, passed=self.fate.step)
         await dispatcher.open()

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from engine.shells.kafka.cluster import reached
+from engine.shells.kafka.watch import GAVE_UP
 from engine.spec.types import KafkaSpec
 from tests.worker.conftest import NewWorld
 from tests.worker.world import World
@@ -37,8 +38,40 @@ def test_a_log_whose_beginning_was_cut_stops_the_worker_in_words(kafka: KafkaSpe
     world = worked(new_world(kafka, partitions=1, events=800).feed())
     cut(world, world.topics.log_detect)
     worker = world.worker("new")
-    assert worker.end(60) == 70, worker.said()
+    assert worker.end(60) == GAVE_UP, worker.said()
     assert world.topics.log_detect in worker.said()
+
+
+@pytest.mark.parametrize("stage", ["detect", "decide", "dispatch"])
+def test_a_log_that_was_deleted_is_refused_and_nothing_is_changed(
+    stage: str, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    """Made anew and empty it would be a memory of nothing, and everything would be decided and sent once more."""
+    world = worked(new_world(kafka, partitions=2, events=800).feed())
+    world.delete_topic(getattr(world.topics, f"log_{stage}"))
+    before = left_behind(world, stage)
+    worker = world.worker("new")
+    assert worker.end(60) == GAVE_UP, worker.said()
+    assert f"the log of {stage} knows only of 0: it was deleted or cut" in worker.said()
+    assert "Restore it, or begin anew with another `prefix`" in worker.said()
+    assert left_behind(world, stage) == before
+
+
+@pytest.mark.parametrize("stage", ["detect", "decide", "dispatch"])
+def test_the_copy_beside_a_log_does_not_stand_in_for_one_that_was_deleted(
+    stage: str, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    """This worker would know everything, and write on in a log from which nobody else could take over."""
+    world = worked(new_world(kafka, partitions=2, events=800).feed())
+    log = getattr(world.topics, f"log_{stage}")
+    world.delete_topic(log)
+    before = left_behind(world, stage)
+    worker = world.worker()
+    assert worker.end(60) == GAVE_UP, worker.said()
+    assert f"{log}/" in worker.said()
+    assert "ends at offset 0" in worker.said()
+    assert "it was deleted or cut" in worker.said()
+    assert left_behind(world, stage) == before
 
 
 def test_a_forgotten_group_repeats_no_effect(kafka: KafkaSpec, new_world: NewWorld) -> None:
@@ -60,6 +93,14 @@ def worked(world: World) -> World:
     world.until_done(60, worker)
     assert worker.stop() == 0, worker.said()
     return world
+
+
+def left_behind(world: World, stage: str) -> tuple[object, ...]:
+    """What others see of the work: decisions, actions, receipts and dead letters, what was sent, how far was read."""
+    topics, read = world.topics, world.reading.committed()
+    ends = world.reading.ends([topics.decisions, topics.actions, topics.receipts, topics.dead_letters])
+    topic = {"detect": topics.events, "decide": topics.candidates, "dispatch": topics.actions}[stage]
+    return ends, world.desk_lines(), {place: offset for place, offset in read.items() if place.topic == topic}
 
 
 def cut(world: World, topic: str) -> None:

@@ -1,4 +1,4 @@
-"""The next Kafka: the same decisions, a kill and a stop in order, on 4.1.1."""
+"""The next Kafka: the same decisions, with two workers, and with a kill and a stop in order, on 4.1.1."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from engine.spec.types import KafkaSpec
 from tests.kafka.conftest import NewBroker
 from tests.worker.conftest import NewWorld
+from tests.worker.world import working
 
 VERSION = "4.1.1"
 
@@ -31,4 +32,12 @@ def test_on_the_next_kafka_a_kill_and_a_stop_cost_nothing(new_broker: NewBroker,
     last = world.worker("last")
     world.until_done(60, last)
     assert last.stop() == 0, last.said()
+    world.verify()
+
+
+def test_on_the_next_kafka_workers_decide_what_a_backtest_decides(new_broker: NewBroker, new_world: NewWorld) -> None:
+    broker = new_broker(VERSION)
+    world = new_world(KafkaSpec(servers=(broker.servers,)), partitions=4, events=3_000).feed()
+    with working(world, 2) as running:
+        world.until_done(60, *running)
     world.verify()

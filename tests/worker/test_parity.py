@@ -23,6 +23,18 @@ def test_a_worker_decides_what_a_backtest_decides(
     world.verify()
 
 
+def test_a_long_time_in_one_batch_is_no_silence(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    """Streams that may stall, and never do: weeks of events come in a few batches."""
+    streams = """
+  usage: {family: usage, from: "usage*.jsonl", lateness: 5s, stalled_after: 12h, events: [login, login.failed]}
+  tickets: {family: ticket, from: tickets.jsonl, lateness: 1m, stalled_after: 2d, events: [ticket.opened]}
+"""
+    world = new_world(kafka, events=3_000, streams=streams).feed()
+    with working(world, 1) as running:
+        world.until_done(60, *running)
+    world.verify()
+
+
 RULES = """
 limits: [{at_most: 2, over: 1d}, {at_most: 3, over: 7d, channel: log}]
 quiet_hours: {from: "20:00", to: "07:30", unknown_zone: [Europe/Rome, America/New_York]}

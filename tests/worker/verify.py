@@ -39,7 +39,9 @@ REMEMBERED = [name for name in Stored.__struct_fields__ if name != "position"]
 SHOWN = 10
 SETTLED = {State.DELIVERED, State.UNKNOWN}
 # Said by detect, whose place for an event is not the file's; told apart by what the event says instead.
-OF_DETECT = {"late", "id_conflict"}
+OF_DETECT = {"late", "id_conflict", "poison", "crash_loop"}
+# What was fed besides the data, and is to be set aside, by stream and reason.
+BESIDES = "besides.json"
 
 
 class Evidence:
@@ -126,8 +128,12 @@ def _input(evidence: Evidence) -> Iterator[str]:
     """Every row is accepted or a dead letter, and none is either twice."""
     letters = {_what(letter): letter for letter in _letters(evidence)}
     counts = Counter(f"{letter.stream} {letter.reason}" for letter in letters.values())
-    if counts != Counter(evidence.report.dead_letters):
-        yield f"dead letters differ: {dict(counts)} here, {dict(evidence.report.dead_letters)} in the backtest"
+    besides = evidence.folder / BESIDES
+    wanted = Counter(evidence.report.dead_letters) + Counter(
+        json.loads(besides.read_text()) if besides.exists() else {}
+    )
+    if counts != wanted:
+        yield f"dead letters differ: {dict(counts)} here, {dict(wanted)} in the backtest and besides"
     rows = sum(len(_lines(path)) for path in (evidence.folder / "data").glob("*.jsonl"))
     refused = sum(count for name, count in counts.items() if name.split()[-1] not in OF_DETECT)
     accepted = sum(evidence.report.events.values())

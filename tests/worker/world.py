@@ -223,12 +223,13 @@ class World:
         return "" if settled >= chosen else f"{settled} of {chosen} actions are settled"
 
     def _has_ended(self) -> bool:
-        """Has every source told every partition that its recorded input is over?"""
-        marks = [
-            record for record in self.reading.records(self.topics.events) if b'"ended":true' in (record.value or b"")
-        ]
-        ended = {(record.partition, json.loads(record.value or b"")["source"]) for record in marks}
-        return len(ended) == self.kafka.partitions * len(self.reading.ends(self.topics.raw.values()))
+        """Has every source told every partition that its recorded input is over, and nothing else since?"""
+        ended: dict[tuple[int, str], bool] = {}
+        for record in self.reading.records(self.topics.events):
+            if b'"type":"mark"' in (record.value or b"")[:16]:
+                mark = json.loads(record.value or b"")
+                ended[record.partition, mark["source"]] = mark.get("ended", False)
+        return sum(ended.values()) == self.kafka.partitions * len(self.reading.ends(self.topics.raw.values()))
 
     def decisions(self) -> dict[str, dict[str, object]]:
         """The first record of each decision."""

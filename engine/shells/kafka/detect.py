@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -21,6 +22,7 @@ from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.erasing import strip_others
 from engine.shells.kafka import wire
 from engine.shells.kafka.keyed import taking_keyed
+from engine.shells.kafka.poison import Held
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
@@ -105,30 +107,35 @@ class DetectPartition(Remembering):
     # ---- stepping over records
 
     def _step(self, records: Sequence[RawRecord]) -> None:
-        on_event, effects, erased, take_keyed = self._detect.on_event, self._effects, self._erased, self._take_keyed
-        read_event, routed_of, is_held = wire.read_event, wire.routed_of, self._shared.event_clock
-        for record in records:
-            if record.key is None:
-                self._message(wire.read_message(record.value or b""), record.offset)
-                continue
-            value = record.value or b""
-            if not (erased or is_held) and take_keyed(value, record.offset):
-                if effects.signals:
-                    self._hand_over(read_event(value).at, record.offset)
-                continue
-            event = read_event(value)
-            if erased and self._is_erased(event):
-                continue
-            if is_held:
-                self._hold(event, record)
-                continue
-            routed = routed_of(event, record.offset)
-            if routed.entity == UNIT:
-                self._profile(routed.key, event, record.offset)
-                continue
-            on_event(routed)
-            if effects.signals:
-                self._hand_over(event.at, record.offset)
+        number, is_held = 0, self._shared.event_clock
+        while number < len(records):
+            if not (self._erased or is_held):
+                number, raised_at = self._take_keyed(records, number)
+                if raised_at:
+                    self._hand_over(raised_at, records[number - 1].offset)
+                    continue
+                if number == len(records):
+                    return
+            self._step_over(records[number])
+            number += 1
+
+    def _step_over(self, record: RawRecord) -> None:
+        if record.key is None:
+            self._message(wire.read_message(record.value or b""), record.offset)
+            return
+        event = wire.read_event(record.value or b"")
+        if self._erased and self._is_erased(event):
+            return
+        if self._shared.event_clock:
+            self._hold(event, record)
+            return
+        routed = wire.routed_of(event, record.offset)
+        if routed.entity == UNIT:
+            self._profile(routed.key, event, record.offset)
+            return
+        self._detect.on_event(routed)
+        if self._effects.signals:
+            self._hand_over(event.at, record.offset)
 
     def _is_erased(self, event: wire.Addressed) -> bool:
         """Does it name somebody who was erased? Then it is none of ours for the others either."""
@@ -151,15 +158,32 @@ class DetectPartition(Remembering):
             self.replica.row(HELD, key, None)
             event = wire.read_event(value)
             self._pass_time(at - 1, offset)
-            self._sources.released += 1
-            routed = wire.routed_of(event, self._sources.released)
-            if routed.entity == UNIT:
-                self._profile(routed.key, event, offset)
+            if self._poisoned.is_careful:
+                held = Held(int(key[-15:]), wire.key_of(wire.routed_of(event, 0)), value, event.arrived_at)
+                self._poisoned.take_held(held, partial(self._take_released, event, offset))
             else:
-                self._detect.on_event(routed)
-                self._hand_over(event.at, offset)
+                self._take_released(event, offset)
             if at // SECOND_MS > self._tick // SECOND_MS:
                 self._pass_time(at, offset)
+
+    def _take_released(self, event: wire.Addressed, offset: int) -> None:
+        self._sources.released += 1
+        routed = wire.routed_of(event, self._sources.released)
+        if routed.entity == UNIT:
+            self._profile(routed.key, event, offset)
+        else:
+            self._detect.on_event(routed)
+            self._hand_over(event.at, offset)
+
+    def _same(self, record: RawRecord | Held) -> str:
+        """Route writes an event again when it reads its row again."""
+        if record.key is None:
+            return ""
+        try:
+            event = wire.read_event(record.value or b"")
+        except msgspec.DecodeError:
+            return ""
+        return f"{event.entity}:{event.key} {event.stream} {event.id}"
 
     def _profile(self, unit: str, event: wire.Addressed, offset: int) -> None:
         at = max(event.at, self._tick + 1)
@@ -203,11 +227,10 @@ class DetectPartition(Remembering):
                 sources.known.add(source)
                 progress.expect(source)
         sources.known.add(mark.source)
-        due: list[Tick | Notice] = []
+        # What has flowed comes first, or a batch that covers a long time would look like a silence.
+        due = self._note_flow(mark)
         if progress.reach(mark.source, mark.at):
-            due += progress.before(mark.source, mark.at)
-        if mark.flowed:
-            progress.flowed(mark.stream, mark.flowed)
+            due += [*progress.silences(), *progress.before(mark.source, mark.at)]
         _set(sources.quiet, mark.source, there=mark.quiet)
         _set(sources.ended, mark.source, there=mark.ended)
         if mark.idle:
@@ -217,13 +240,21 @@ class DetectPartition(Remembering):
         due += progress.ticks()
         self._is_over = mark.ended and sources.ended >= sources.known
         if self._is_over:
-            due += progress.end()
+            due += [*progress.silences(is_over=True), *progress.end()]
         for notice in due:
             if isinstance(notice, Tick):
                 self._release(notice.at, offset)
                 self._pass_time(notice.at, offset)
             else:
                 self._detect.on_stall(notice)
+
+    def _note_flow(self, mark: wire.Mark) -> list[Tick | Notice]:
+        """Recorded events wait for every source, and so do silences: of several sources, one may be read first."""
+        if mark.flowed and self._shared.event_clock:
+            self._progress.tell(mark.stream, mark.flowed)
+        elif mark.flowed:
+            return [*self._progress.heard(mark.stream, mark.flowed)]
+        return []
 
     def _pass_time(self, until: int, offset: int) -> None:
         """On to `until`, stopping wherever something is due, so that marks far apart come to the same as close ones."""

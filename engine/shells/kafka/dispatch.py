@@ -22,7 +22,7 @@ from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.log import Commit, PartitionLog
 from engine.shells.kafka.poison import Poisoned
-from engine.shells.kafka.replica import HEAD, RENEW_BYTES, Head, head_of
+from engine.shells.kafka.replica import HEAD, RENEW_BYTES, Head, head_of, refuse_cut
 from engine.shells.kafka.stage import (
     CONFIGURATION,
     Out,
@@ -83,6 +83,7 @@ class DispatchPartition:
 
     async def open(self) -> None:
         """Take it over, restore the ledger, settle what is in doubt, and send. Raises OperatorError, KafkaError."""
+        await refuse_cut(self._store, self._log)
         until = await self._log.take_over()
         self._confirmed = time.monotonic()
         head = self._head = await head_of(self._store, self._log)

@@ -44,7 +44,7 @@ async def examine(project: ProjectSpec, connection: dict[str, Any], *, create: b
         specs = topics_of(project).all()
         async with reached(connection) as kafka:
             return [
-                *await _brokers(kafka, project.kafka),
+                *await _brokers(kafka, specs, project.kafka),
                 *_formats(project),
                 *await _topics(kafka, specs, project.kafka, create=create),
                 *await _group(kafka, project.kafka.group),
@@ -60,11 +60,21 @@ async def examine(project: ProjectSpec, connection: dict[str, Any], *, create: b
         return [Finding("error", "", f"Kafka stopped answering: {reason}", "look at the brokers, then try again")]
 
 
-async def _brokers(kafka: Cluster, spec: KafkaSpec) -> list[Finding]:
+async def _brokers(kafka: Cluster, specs: tuple[TopicSpec, ...], spec: KafkaSpec) -> list[Finding]:
     count = await kafka.brokers()
     if count < spec.replication:
         what = f"there {_are(count, 'broker')}, too few to keep {spec.replication} copies of a topic"
-        return [Finding("error", "", what, f"start more brokers, or set kafka.replication to {count} at most")]
+        # One of them may just be down, which must not keep workers from starting.
+        states = await kafka.topics(each.name for each in specs)
+        is_lacking = any(states[each.name].error == cluster.NO_SUCH_TOPIC for each in specs)
+        return [
+            Finding(
+                "error" if is_lacking else "warning",
+                "",
+                what,
+                f"start more brokers, or set kafka.replication to {count} at most",
+            )
+        ]
     if count > 1 and spec.replication == 1:
         what = f"there are {count} brokers, but new topics are kept on one only: what it holds is lost with it"
         return [Finding("warning", "", what, f"set kafka.replication to {min(count, 3)}")]
@@ -156,8 +166,9 @@ def _copies(spec: TopicSpec, state: TopicState, configs: Mapping[str, str], kafk
     needed = int(configs.get("min.insync.replicas") or 1)
     wanted = int(spec.configs.get("min.insync.replicas", needed))
     if needed > state.replicas:
-        what = f"min.insync.replicas is {needed}, but there {_are(state.replicas, 'copy', 'copies')}: every write fails"
-        yield Finding("error", spec.name, what, _alter(spec, "min.insync.replicas", str(min(wanted, state.replicas))))
+        # Kafka then asks for as many as there are.
+        what = f"min.insync.replicas is {needed}, but there {_are(state.replicas, 'copy', 'copies')}: it asks in vain"
+        yield Finding("warning", spec.name, what, _alter(spec, "min.insync.replicas", str(min(wanted, state.replicas))))
     elif state.in_sync < needed:
         what = f"{state.in_sync} of {state.replicas} copies are up to date and {needed} must be: writes fail"
         yield Finding("error", spec.name, what, "start the brokers that are down")

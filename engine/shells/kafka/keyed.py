@@ -7,7 +7,7 @@ kind) is not taken and goes the long way, which comes to the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Protocol, TypeAlias, cast
 
 import msgspec
@@ -17,12 +17,14 @@ from engine.core.detect import Detect
 from engine.core.noting import Note, Steps, Way, compile_steps, noting, way_of
 from engine.core.plan import Plan
 from engine.core.shapes import REFUSALS, Fields, Scalar, can_be_told
+from engine.shells.kafka.link import Record
 
 # Numbers below this are one object however often they are decoded, and note() tells a repeat by the object.
 _SMALL = 257
 
-# Takes the bytes of a keyed event at an offset, and says whether it did.
-TakeKeyed: TypeAlias = Callable[[bytes, int], bool]
+# Takes records from a place on, as long as it can and nothing is raised. Gives the place of the first that is left, and
+# the event time of the one before it if that one raised a signal, else 0.
+TakeKeyed: TypeAlias = Callable[[Sequence[Record], int], tuple[int, int]]
 
 
 class Keyed(Protocol):
@@ -42,29 +44,34 @@ class Keyed(Protocol):
 
 def taking_keyed(detect: Detect) -> TakeKeyed:
     """What takes the ordinary ones among the keyed events of a plan."""
-    plan = detect.plan
+    plan, effects = detect.plan, detect.effects
     places = _Places()
     ways = _Ways(plan, {kind: compile_steps(each, places.place_of) for kind, each in plan.kinds.items()}, detect)
-    decode, ways_get, find = places.decoder(), ways.known.get, ways.find
+    decode, known, find = places.decoder(), ways.known.get, ways.find
     if decode is None:
-        return lambda value, offset: False
+        return lambda records, begin: (begin, 0)
 
-    def take(value: bytes, offset: int) -> bool:
-        try:
-            event = decode(value)
-        except REFUSALS:
-            return False
-        kind, stream, name = event.entity, event.stream, event.event
-        found = ways_get((kind, stream, name)) or find(kind, stream, name)
-        if found is None or event.id_is_weak or event.body < _SMALL:
-            return False
-        note, way = found
-        entities = event.entities
-        key = event.key or entities.get(kind)
-        if not key:
-            return False
-        company = entities if len(entities) > 1 else None
-        return note(way, key, event.id, event.at, event.attributes, event.body, offset, company)
+    def take(records: Sequence[Record], begin: int) -> tuple[int, int]:
+        for number in range(begin, len(records)):
+            record = records[number]
+            if record.key is None:
+                return number, 0
+            try:
+                event = decode(record.value or b"")
+            except REFUSALS:
+                return number, 0
+            kind, entities = event.entity, event.entities
+            found = known((kind, event.stream, event.event)) or find(kind, event.stream, event.event)
+            if found is None or event.id_is_weak or event.body < _SMALL:
+                return number, 0
+            note, way = found
+            key, at = event.key or entities.get(kind), event.at
+            others = entities if len(entities) > 1 else None
+            if not key or not note(way, key, event.id, at, event.attributes, event.body, record.offset, others):
+                return number, 0
+            if effects.signals:
+                return number + 1, at
+        return len(records), 0
 
     return take
 

@@ -149,6 +149,11 @@ class PartitionLog:
         async with self._link.reader(self.topic, self.partition) as reader:
             return await reader.begin()
 
+    async def end_now(self) -> int:
+        """The offset that the next record of anybody will get."""
+        place = (self.topic, self.partition)
+        return (await self._link.ends([place]))[place]
+
     async def replay(self, since: int, until: int, owner: str) -> AsyncIterator[Replayed]:
         """Every commit that counts, from `since` (or what is left from there) and before `until`.
 

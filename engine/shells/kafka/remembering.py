@@ -5,6 +5,7 @@ A stage says how it steps over records, what of its memory goes into the commit,
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,8 +17,8 @@ from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
 from engine.shells.kafka.forgetting import Forgetting
 from engine.shells.kafka.log import PartitionLog
-from engine.shells.kafka.poison import Poisoned
-from engine.shells.kafka.replica import Replica
+from engine.shells.kafka.poison import Held, Poisoned
+from engine.shells.kafka.replica import Replica, refuse_cut
 from engine.shells.kafka.stage import (
     CONFIGURATION,
     Out,
@@ -31,6 +32,10 @@ from engine.shells.kafka.stage import (
 from engine.shells.wiring import plan_of
 
 ERASED = "erased"
+# Where the process died on a batch, it may again, and at once. Before that, the other stages are given the time to get
+# some way and let Kafka know of it: or route would read the same rows in each life, and write each time the event on
+# which the process dies once more.
+BEFORE_A_DEATH_S = 3.0
 
 
 class Remembering(ABC):
@@ -49,12 +54,13 @@ class Remembering(ABC):
         self._source = f"{topic}/{partition}"
         log = PartitionLog(shared.link, log_topic, partition, writer)
         self.replica = Replica(log, shared.state / self.stage / str(partition))
-        self._poisoned = Poisoned(self.replica.folder, self._source)
+        self._poisoned = Poisoned(self.replica.folder, self._source, self._same)
         self._left_out: set[str] = set()
 
     async def open(self) -> None:
         """Take it over, and restore what it remembers. Raises OperatorError, KafkaError."""
         replica = self.replica
+        await refuse_cut(replica.store, replica.log)
         await replica.restore(lambda done, of: self._shared.restoring(self.stage, self.partition, done, of))
         self._take_plan(plan_in(self._shared, replica.head.facts.get(CONFIGURATION)))
         if CONFIGURATION not in replica.head.facts:
@@ -117,6 +123,8 @@ class Remembering(ABC):
     async def _take(self, records: Sequence[RawRecord]) -> None:
         if not records:
             return
+        if self._poisoned.has_died_on(records):
+            await asyncio.sleep(BEFORE_A_DEATH_S)
         letters = self._poisoned.keep_trying(records, self._step, self._settle, self._load)
         effects = self._effects.take()
         effects.dead_letters[:0] = letters
@@ -129,6 +137,10 @@ class Remembering(ABC):
         if self._poisoned.circuit.out - self._left_out:
             self._left_out = set(self._poisoned.circuit.out)
             self._take_plan(plan_of(self._poisoned.circuit.without(self._plan.configuration)))
+
+    def _same(self, record: RawRecord | Held) -> str:
+        """What a record has in common with one that says the same again, "" if that cannot be."""
+        return ""
 
     @abstractmethod
     def _step(self, records: Sequence[RawRecord]) -> None:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.state import Layout
+from engine.errors import OperatorError
 from engine.ports import NEVER
 from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, UnitRow
 from engine.shells.store import FILE, Store
@@ -50,6 +51,20 @@ class Head(msgspec.Struct, array_like=True):
     positions: dict[str, int] = {}
     facts: dict[str, bytes] = {}
     rows: dict[str, dict[str, bytes]] = {}
+
+
+async def refuse_cut(store: Store, log: PartitionLog) -> None:
+    """The file beside a log never goes further than the log. Where it does, the log is not what it was.
+
+    Looked at before the partition is taken over, as each taking over makes the log longer. Raises OperatorError.
+    """
+    kept, end = store.fact(HEAD), await log.end_now()
+    known = msgspec.msgpack.decode(kept, type=Head).since if kept else 0
+    if known > end:
+        raise OperatorError(
+            f"{log.topic}/{log.partition} ends at offset {end}, and its copy in {store.folder} goes up to {known}: "
+            "it was deleted or cut. Restore it, or begin anew with another `prefix`"
+        )
 
 
 async def head_of(store: Store, log: PartitionLog) -> Head:

@@ -48,7 +48,8 @@ class Routing:
         """Route under this plan from now on."""
         project = plan.configuration.project
         watched = Watched(plan.all_events, plan.by_event)
-        self.router = Router(project, watched, Noted(project.streams))
+        self.noted = Noted(project.streams)
+        self.router = Router(project, watched, self.noted)
         self.router.adopt_aliases(self._joined)
         self.streams = {self._shared.topics.raw[spec.name]: spec for spec in project.streams}
 
@@ -143,6 +144,14 @@ class RoutePartition:
     def _load(self) -> None:
         self._out = Out(self._shared)
         self._letters: list[DeadLetter] = []
+        self._flows: list[wire.Mark] = []
+
+    def _again(self) -> None:
+        """The batch comes once more. What was told of its streams is not found a second time, and stays told."""
+        flows = self._flows
+        self._load()
+        for mark in flows:
+            self._tell(mark)
 
     async def open(self) -> None:
         """Let time wait for every source there is, before anything of this one moves it. Raises KafkaError."""
@@ -158,7 +167,8 @@ class RoutePartition:
         if not records:
             return
         await self._routing.turn(self._source, self._reached)
-        poisoned = self._poisoned.keep_trying(records, self._step, lambda: None, self._load)
+        poisoned = self._poisoned.keep_trying(records, self._step, lambda: None, self._again)
+        self._tell_flows()
         out, letters = self._out, self._letters
         self._load()
         stream = self._routing.streams[self._topic].name
@@ -181,6 +191,8 @@ class RoutePartition:
         now = 0 if self._shared.event_clock else wall_ms()
         source, put, topic = self._source, self._out.keyed, self._shared.topics.events
         encode, addressed, key_of = wire.encode, wire.addressed, wire.key_of
+        noted = self._routing.noted
+        noted.source, to_tell = source, noted.to_tell
         rows = (
             Row(
                 spec.name,
@@ -194,16 +206,29 @@ class RoutePartition:
         )
         for found in router.route_all(rows, self._letters):
             if type(found) is Routed:
+                if to_tell:
+                    self._tell_flows()
                 reached = 0 if now else router.reached(source)
                 put(topic, key_of(found), encode(addressed(found, reached if reached > found.event.at else 0)))
 
+    def _tell_flows(self) -> None:
+        """Before the event that ends a silence, or detect would judge what it is to know of only afterwards."""
+        to_tell = self._routing.noted.to_tell
+        for stream, at in to_tell:
+            self._tell(wire.Mark(self._source, self._reached, stream=stream, flowed=at))
+        to_tell.clear()
+
+    def _tell(self, mark: wire.Mark) -> None:
+        self._flows.append(mark)
+        self._out.to_all(self._shared.topics.events, mark)
+
     def _note_progress(self, out: Out) -> None:
         """Behind the events of a batch: how far their source has come."""
-        changes, spec = self._routing.router.changes(), self._routing.streams[self._topic]
+        changes = self._routing.router.changes()
         self._routing.put_learnt(changes.aliases, out)
         self._reached = max(self._reached, changes.progress.reached.get(self._source, 0))
         self._routing.reached[self._source] = self._reached
-        self._flowed = max(self._flowed, changes.progress.last.get(spec.name, 0))
+        self._flowed = max(self._flowed, self._routing.noted.latest(self._source))
         out.to_all(self._shared.topics.events, self._now())
 
     def _now(self, *, idle: bool = False, quiet: bool = False, wall: int = 0) -> wire.Mark:

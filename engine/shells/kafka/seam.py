@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import faust
+from aiokafka.consumer.fetcher import FetchResult
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from engine.shells.kafka.link import Record
+from engine.shells.kafka.unpack import unpack_whole
 
 # Records that travel as one, when there are so many: what an entity remembers is written once per batch.
-BATCH = 10_000
-FETCHED_AT_ONCE = 40_000
+BATCH = 20_000
+FETCHED_AT_ONCE = 80_000
 FETCH_WAIT_MS = 20
 FETCHED_BYTES = 4 * 1024 * 1024
 COMMIT_EVERY_S = 1.0
@@ -48,16 +50,10 @@ class PromptThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
-        """What has been fetched is handed on as it was read, not copied record by record into larger ones."""
         for fetched in consumer._fetcher._records.values():  # noqa: SLF001  aiokafka has no setting for it
-            unpacked = getattr(fetched, "_partition_records", None)
-            if unpacked is not None:
-                unpacked._consumer_record = _as_it_is  # noqa: SLF001
+            if type(fetched) is FetchResult and "getall" not in vars(fetched):
+                unpack_whole(fetched)
         return await super()._fetch_records(consumer, *args, **options)
-
-
-def _as_it_is(_tp: TP, record: Record) -> Record:
-    return record
 
 
 class BatchConsumer(driver.Consumer):
