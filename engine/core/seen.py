@@ -77,8 +77,7 @@ def add_evidence(entity: Entity, tracker_at: int, event_id: str) -> None:
     """Note that a tracker took an event, outside of a run."""
     event_ids = entity.event_ids[tracker_at]
     if isinstance(event_ids, tuple):
-        _own_evidence(entity)[tracker_at] = [*event_ids, event_id]
-        return
+        event_ids = _own_evidence(entity)[tracker_at] = [*event_ids]
     event_ids.append(event_id)
     if len(event_ids) > EVENT_IDS_MOST:
         del event_ids[:-EVENT_IDS_KEPT]
