@@ -123,14 +123,16 @@ class Decide:
         heappush(self._dues, (at, name))
 
     def _catch_up(self, name: str, at: int) -> None:
-        unit = self.units.change(name)
-        self._split(unit, at)
-        while (now := self._next_moment(unit)) <= at:
-            self._decide(unit, now)
-        self._forget_resolved(unit)
+        unit = self.units.get(name)
+        if self._next_look(unit) <= at:
+            self.units.change(name)
+            self._split(unit, at)
+            while (now := self._next_moment(unit)) <= at:
+                self._decide(unit, now)
+            self._forget_resolved(unit)
         self.units.waiting.discard(name)
         if unit.is_waiting:
-            self._wake(name, min([now, *(signal.at for signal in unit.waiting)]))
+            self._wake(name, self._next_look(unit))
 
     def _split(self, unit: UnitState, at: int) -> None:
         """Make candidates of the signals that the tick has reached, one for each play."""
@@ -145,6 +147,9 @@ class Decide:
         """When the next of its candidates is decided; a gathering closes `wait` after its first one came."""
         gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
         return min([*gathering, *(one.due for one in unit.candidates if one.due)], default=NEVER)
+
+    def _next_look(self, unit: UnitState) -> int:
+        return min([self._next_moment(unit), *(signal.at for signal in unit.waiting)])
 
     def _decide(self, unit: UnitState, now: int) -> None:
         """Decide what is due, and all that was gathered if the gathering closes now."""

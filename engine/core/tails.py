@@ -34,6 +34,9 @@ class Tail(msgspec.Struct, array_like=True, gc=False):
     ids: list[tuple[str, int]]
 
 
+_TAIL = msgspec.msgpack.Decoder(Tail)
+
+
 def has_tail(entity: Entity) -> bool:
     """Has nothing but ordinary events of one run changed the entity since it was written?"""
     return entity.listed <= entity.written
@@ -48,10 +51,21 @@ def tail_of(entity: Entity) -> TailParts:
     return entity.kind, entity.key, entity.seen_at, entity.position, entity.slots, run.seed, run.fed, latest
 
 
+def read_tail(content: bytes) -> Tail:
+    """Raises msgspec.DecodeError."""
+    return _TAIL.decode(content)
+
+
 def folded(record: bytes, tails: Sequence[Tail]) -> bytes:
-    """The record with its tails, the oldest first, taken into it. Raises DamagedRecord."""
+    """The record with its tails, the oldest first, taken into it. Raises DamagedRecord.
+
+    Those that it has already are passed over.
+    """
     stored = decode(record)
     keys, bodies = ([part] for part in stored.ids)
+    tails = [tail for tail in tails if tail.position > stored.position]
+    if not tails:
+        return record
     for tail in tails:
         names, seen = zip(*reversed(tail.ids), strict=True)
         keys.append(digests(names, tail.seed).tobytes())

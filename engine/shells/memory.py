@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from engine.core.decide import Units, decode_unit, encode_unit
 from engine.core.entities import Entities
 from engine.core.plan import Plan
-from engine.core.state import Carried, DamagedRecord, Entity, Layout, Stalls, decode, encode, restore
+from engine.core.state import Carried, DamagedRecord, Entity, Layout, Stalls, decode, encode, packed, restore
 from engine.core.tails import has_tail, tail_of
 from engine.core.unit_state import UnitState
 from engine.errors import OperatorError
@@ -38,6 +38,13 @@ class Remembers(Protocol):
     def unit(self, unit: str) -> bytes | None: ...
     def put_units(self, rows: Iterable[UnitRow]) -> None: ...
     def waiting_units(self) -> set[str]: ...
+
+
+@runtime_checkable
+class TakesTails(Protocol):
+    """Where an entity may also be kept by what has come since its record was written: (kind, key, seen_at, tail)."""
+
+    def put_tails(self, tails: Iterable[tuple[str, str, int, bytes]]) -> None: ...
 
 
 class Memory:
@@ -95,10 +102,19 @@ class Memory:
                 self._layouts[layout.name] = layout
         units = [(name, unit.is_waiting, encode_unit(unit)) for name, unit in self.units.touched.items()]
         if self._journal is None:
-            self._store.put_entities(map(self._row, self.entities.touched))
-            self._store.put_units(units)
+            self._store_all(units)
         elif units or self.entities.touched:
             self._put(self._journal, units)
+
+    def _store_all(self, units: list[UnitRow]) -> None:
+        touched = self.entities.touched
+        if isinstance(self._store, TakesTails):
+            by_tail = [entity for entity in touched if has_tail(entity)]
+            self._store.put_tails([(one.kind, one.key, one.seen_at, packed(tail_of(one))) for one in by_tail])
+            self._store.put_entities([self._whole(entity) for entity in touched if not has_tail(entity)])
+        else:
+            self._store.put_entities(map(self._row, touched))
+        self._store.put_units(units)
 
     def _put(self, journal: Journal, units: list[UnitRow]) -> None:
         by_tail = [entity for entity in self.entities.touched if has_tail(entity)]

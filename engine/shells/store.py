@@ -137,6 +137,12 @@ class Store:
         found = self.db.execute("SELECT record FROM entities WHERE kind = ? AND key = ?", (kind, key)).fetchone()
         return None if found is None else bytes(found[0])
 
+    def entity_row(self, kind: str, key: str) -> EntityRow | None:
+        """The whole row, as `put_entities` takes it."""
+        query = "SELECT kind, key, wake, seen_at, record FROM entities WHERE kind = ? AND key = ?"
+        row: EntityRow | None = self.db.execute(query, (kind, key)).fetchone()
+        return row
+
     def settle(self) -> None:
         """Bring the tables up to date with the journal, in the transaction at hand if there is one."""
         if not self.db.execute("SELECT 1 FROM journal LIMIT 1").fetchone():

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.core.decide import encode_unit
+from engine.core.erasure import strip_unit
 from engine.spec.policies import ConsentSpec, LimitSpec, Policies, QuietHours, StopWords
 from engine.spec.types import PlaySpec
 from tests.core.worlds import World, compare, detector, ms, play, watch
@@ -193,3 +195,24 @@ def test_it_is_dropped_where_every_channel_is_closed() -> None:
     world.says("no", "0h")
     assert world.wanted("1h") == "consent"
     assert "on email" in world.done.decisions[-1].detail
+
+
+# ---- erased
+
+
+def test_nothing_that_deciding_remembers_names_somebody_erased() -> None:
+    """What was sent to them still counts for their account."""
+    week = LimitSpec(at_most=1, over_ms=ms("7d"), per="account")
+    night = QuietHours(from_minute=0, to_minute=8 * 60, unknown_zone=("UTC",))
+    world = Asked(SERVICE, limits=(week,), quiet_hours=night)
+    world.says("yes", "0h")
+    world.says("profile", "0h", stage="live")
+    world.wanted("9h", "ada")
+    world.wanted("1d 1h", "ada")
+    world.restart()
+    unit = world.chain.units.change("account:acme")
+    assert b"ada" in encode_unit(unit)
+    strip_unit(unit, "customer:ada")
+    assert b"ada" not in encode_unit(unit)
+    world.restart()
+    assert world.wanted("1d 9h", "bob") == "limits"

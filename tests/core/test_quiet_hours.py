@@ -205,3 +205,15 @@ def test_it_is_the_first_minute_that_is_not_quiet(zone: str, begins: str, ends: 
         first = next(later for later in range(minute, len(moments)) if not is_quiet[later])
         at, expected = (round(moments[each].timestamp() * 1000) for each in (minute, first))
         assert awake_at(at, rule, (zone,)) == expected
+
+
+def test_what_is_held_costs_no_write_until_its_time() -> None:
+    world = Night()
+    world.lives(**ROME)
+    world.level("2h")
+    world.restart()
+    for hour in range(3, 7):
+        world.wait_until(f"{hour}h")
+    assert world.chain.units.touched == {}
+    world.wait_until("7h")
+    assert set(world.chain.units.touched) == {"account:acme"}

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.core.erasure import concerns
 from engine.core.state import Layout, Stalls
+from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision
 from engine.shells.erasing import is_named, name_of
 from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of
@@ -136,6 +137,10 @@ class _Copy:
         for content in commit.layouts:
             self.add_layout(msgspec.msgpack.decode(content, type=Layout))
         self.put_entities(commit.entities)
+        tails = [read_tail(tail[3]) for tail in commit.tails if (tail[0], tail[1]) == self._name]
+        if self.row and tails:
+            kind, key, wake, _, record = self.row
+            self.row = kind, key, wake, tails[-1].seen_at, folded(record, tails)
         self.put_units(commit.units)
         if self._name in commit.gone:
             self.row = None

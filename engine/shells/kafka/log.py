@@ -20,12 +20,15 @@ from aiokafka import ConsumerRecord
 from engine.errors import OperatorError
 from engine.shells.kafka.link import Link
 
-VERSION = 1
+# 2 brought tails.
+VERSION = 2
 # Below the 1 MiB that a broker takes by default.
 PART_BYTES = 900_000
 
 # (kind, key, wake, seen_at, record), as the store keeps an entity.
 EntityRow: TypeAlias = tuple[str, str, int, int, bytes]
+# (kind, key, seen_at, tail): what ordinary events have added to an entity's row, see `core.tails`.
+TailRow: TypeAlias = tuple[str, str, int, bytes]
 # (unit, whether candidates wait, record).
 UnitRow: TypeAlias = tuple[str, bool, bytes]
 
@@ -54,7 +57,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
 
 
 class Commit(msgspec.Struct, array_like=True):
-    """What one batch changed: absolute values, so that taking one in twice does no harm.
+    """What one batch changed: absolute values, so that taking one in twice does no harm, and tails, which know the
+    position that they bring an entity to.
 
     `positions`: the next offset to read, by topic. `facts`: small things by name. `gone`, `gone_units`:
     what was forgotten.
@@ -69,6 +73,7 @@ class Commit(msgspec.Struct, array_like=True):
     units: list[UnitRow] = []
     gone_units: list[str] = []
     rows: list[tuple[str, str, bytes | None]] = []
+    tails: list[TailRow] = []
 
 
 class Replayed(msgspec.Struct, frozen=True):

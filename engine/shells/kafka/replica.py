@@ -2,7 +2,8 @@
 
 Changes go into the commit record of their batch and, once that is on the broker, into memory; the oldest of them reach
 the file a slice at a time. The file knows from which offset of the log on it may be incomplete. As commits hold
-absolute values, reading on from there comes to the present, whatever the file has of it already.
+absolute values, and tails that know what they follow, reading on from there comes to the present, whatever the file has
+of it already.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.state import Layout
+from engine.core.tails import folded, read_tail
 from engine.errors import OperatorError
 from engine.ports import NEVER
-from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, UnitRow
+from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, TailRow, UnitRow
 from engine.shells.store import FILE, Store
 
 # So much may wait in memory before the file gets some of it, so many rows at a time.
@@ -78,6 +80,33 @@ async def head_of(store: Store, log: PartitionLog) -> Head:
     return Head()
 
 
+class _Late(msgspec.Struct, gc=False):
+    """What the file does not have yet of an entity: its row (None = gone), and the tails behind it.
+
+    `offset`: the commit of the oldest of it. `is_logged`: that commit has the row; else the file has it.
+    """
+
+    offset: int
+    row: EntityRow | None
+    tails: list[TailRow] | None = None
+    is_logged: bool = True
+
+    def size(self) -> int:
+        tails = self.tails or ()
+        return (len(self.row[4]) if self.row else 0) + sum(len(tail[3]) for tail in tails)
+
+    def seen_at(self) -> int:
+        """Event time; 0 where it is gone."""
+        return max(self.row[3], self.tails[-1][2] if self.tails else 0) if self.row else 0
+
+    def whole(self) -> EntityRow | None:
+        """The row with its tails taken into it."""
+        if self.row is None or not self.tails:
+            return self.row
+        kind, key, wake, _, record = self.row
+        return kind, key, wake, self.seen_at(), folded(record, [read_tail(tail[3]) for tail in self.tails])
+
+
 class Replica:
     """One partition's memory, in the shape that `Memory` reads and writes it."""
 
@@ -89,7 +118,7 @@ class Replica:
         self.store = Store(folder, durable=False)
         self._next = Commit()
         # What the file does not have yet, the oldest change first, each with the offset of its commit.
-        self._entities: dict[Name, tuple[int, EntityRow | None]] = {}
+        self._entities: dict[Name, _Late] = {}
         self._units: dict[str, tuple[int, UnitRow | None]] = {}
         self._waiting_bytes = 0
         self._layouts: dict[str, Layout] = {}
@@ -130,15 +159,9 @@ class Replica:
         for layout in commit.layouts:
             found = msgspec.msgpack.decode(layout, type=Layout)
             self._layouts[found.name] = found
-        entities, waiting = self._entities, self._waiting_bytes
-        for row in commit.entities:
-            name = row[0], row[1]
-            old = entities.pop(name, None)
-            if old is not None and old[1] is not None:
-                waiting -= len(old[1][4])
-            waiting += len(row[4])
-            entities[name] = offset, row
-        self._waiting_bytes = waiting
+        self._keep_entities(commit.entities, offset)
+        for tail in commit.tails:
+            self._keep_tail(tail, offset)
         for name in commit.gone:
             self._drop(name, offset)
         for unit in commit.units:
@@ -146,11 +169,36 @@ class Replica:
         for gone in commit.gone_units:
             self._wait_unit(gone, offset, None)
 
+    def _keep_entities(self, rows: Iterable[EntityRow], offset: int) -> None:
+        entities, waiting = self._entities, self._waiting_bytes
+        for row in rows:
+            name = row[0], row[1]
+            old = entities.pop(name, None)
+            if old is not None:
+                waiting -= old.size()
+            waiting += len(row[4])
+            entities[name] = _Late(offset, row)
+        self._waiting_bytes = waiting
+
+    def _keep_tail(self, tail: TailRow, offset: int) -> None:
+        name = tail[0], tail[1]
+        late = self._entities.get(name)
+        if late is None:
+            row = self.store.entity_row(*name)
+            if row is None:
+                return  # it is gone with a later commit, which the file knows of already
+            late = self._entities[name] = _Late(offset, row, is_logged=False)
+            self._waiting_bytes += late.size()
+        if late.tails is None:
+            late.tails = []
+        late.tails.append(tail)
+        self._waiting_bytes += len(tail[3])
+
     def _drop(self, name: Name, offset: int) -> None:
         old = self._entities.pop(name, None)
-        if old is not None and old[1] is not None:
-            self._waiting_bytes -= len(old[1][4])
-        self._entities[name] = offset, None
+        if old is not None:
+            self._waiting_bytes -= old.size()
+        self._entities[name] = _Late(offset, None)
 
     def _wait_unit(self, unit: str, offset: int, row: UnitRow | None) -> None:
         old = self._units.pop(unit, None)
@@ -175,7 +223,7 @@ class Replica:
         """Write what was put since the last commit, with the positions it stands for. Raises Fenced, KafkaError."""
         commit, self._next = self._next, Commit()
         commit.positions = positions
-        changed = len(commit.entities) + len(commit.units)
+        changed = len(commit.entities) + len(commit.tails) + len(commit.units)
         self._renew(commit)
         begin = self.log.end
         self._log_bytes += await self.log.append(commit)
@@ -197,48 +245,52 @@ class Replica:
         self._next.layouts.append(msgspec.msgpack.encode(layout))
 
     def entity(self, kind: str, key: str) -> bytes | None:
-        waiting = self._entities.get((kind, key))
-        if waiting is not None:
-            return waiting[1][4] if waiting[1] else None
+        late = self._entities.get((kind, key))
+        if late is not None:
+            row = late.whole()
+            return row[4] if row else None
         return self.store.entity(kind, key)
 
     def put_entities(self, rows: Iterable[EntityRow]) -> None:
         self._next.entities.extend(rows)
+
+    def put_tails(self, tails: Iterable[TailRow]) -> None:
+        self._next.tails.extend(tails)
 
     def drop_entities(self, names: Iterable[Name]) -> None:
         self._next.gone.extend(names)
 
     def drop_entities_unseen_since(self, before: int) -> list[Name]:
         """Those whose time-to-live has passed; gone with the next commit."""
-        gone = [name for name, (_, row) in self._entities.items() if row and row[3] < before]
+        gone = [name for name, late in self._entities.items() if late.row and late.seen_at() < before]
         stale = self.store.entities_unseen_since(before)
         gone += [name for name in stale if name not in self._entities]
         self.drop_entities(gone)
         return gone
 
     def entity_keys(self, kind: str) -> list[str]:
-        waiting = {key: row for (of, key), (_, row) in self._entities.items() if of == kind}
+        waiting = {key: late.row for (of, key), late in self._entities.items() if of == kind}
         stored = [key for key in self.store.entity_keys(kind) if key not in waiting]
         return stored + [key for key, row in waiting.items() if row]
 
     def entity_counts(self) -> dict[str, int]:
         counts = Counter(self.store.entity_counts())
         has_some = bool(counts)
-        for (kind, key), (_, row) in self._entities.items():
+        for (kind, key), late in self._entities.items():
             was_stored = has_some and self.store.entity(kind, key) is not None
-            counts[kind] += (row is not None) - was_stored
+            counts[kind] += (late.row is not None) - was_stored
         return {kind: count for kind, count in counts.items() if count}
 
     def entities_naming(self, text: str) -> list[Name]:
         """Those whose record holds a text, as a part of another one perhaps."""
         found = [name for name in self.store.entities_naming(text) if name not in self._entities]
         part = text.encode()
-        return found + [name for name, (_, row) in self._entities.items() if row and part in row[4]]
+        return found + [name for name, late in self._entities.items() if (row := late.whole()) and part in row[4]]
 
     def alarms(self) -> list[tuple[int, str, str]]:
         stored = [alarm for alarm in self.store.alarms() if (alarm[1], alarm[2]) not in self._entities]
-        waiting = [(row[2], row[0], row[1]) for _, row in self._entities.values() if row and row[2] < NEVER]
-        return stored + waiting
+        rows = [late.row for late in self._entities.values()]
+        return stored + [(row[2], row[0], row[1]) for row in rows if row and row[2] < NEVER]
 
     def unit(self, unit: str) -> bytes | None:
         waiting = self._units.get(unit)
@@ -272,25 +324,27 @@ class Replica:
         """The oldest changes go into the file, and it is then known from which offset on it may be incomplete."""
         entities = list(islice(self._entities.items(), most))
         units = list(islice(self._units.items(), most))
-        for name, _ in entities:
+        for name, late in entities:
             del self._entities[name]
+            self._waiting_bytes -= late.size()
         for unit, _ in units:
             del self._units[unit]
-        kept = [row for _, (_, row) in entities if row]
+        kept = [row for _, late in entities if (row := late.whole())]
         written = [row for _, (_, row) in units if row]
-        self._waiting_bytes -= sum(len(row[4]) for row in kept) + sum(len(row[2]) for row in written)
+        self._waiting_bytes -= sum(len(row[2]) for row in written)
         with self.store.transaction():
             for layout in self._layouts.values():
                 self.store.add_layout(layout)
             self.store.put_entities(kept)
-            self.store.drop_entities([name for name, (_, row) in entities if not row])
+            self.store.drop_entities([name for name, late in entities if not late.row])
             self.store.put_units(written)
             self.store.drop_units([unit for unit, (_, row) in units if not row])
             self._write_head()
 
     def _write_head(self) -> None:
         head = self.head
-        first = [next(iter(rows.values()))[0] for rows in (self._entities, self._units) if rows]
+        first = [late.offset for late in islice(self._entities.values(), 1)]
+        first += [offset for offset, _ in islice(self._units.values(), 1)]
         head.since = min([self.log.end, *first])
         head.owner = next((owner for at, owner in reversed(self._owners) if at <= head.since), self.log.writer)
         self.store.set_fact(HEAD, msgspec.msgpack.encode(head))
@@ -332,6 +386,11 @@ class Replica:
     @property
     def is_renewing(self) -> bool:
         return self._renewal is not None
+
+    def late_row(self, name: Name) -> EntityRow | None:
+        """An entity of which the log has only tails since it is written anew, and the file an older row."""
+        late = self._entities.get(name)
+        return None if late is None or late.is_logged else late.whole()
 
     def is_waiting(self, name: Name) -> bool:
         """Has the file an older value of this entity, or none?"""
@@ -377,13 +436,17 @@ class _Renewal:
         assert self._entity is not None
         rows = self._replica.store.entities_after(self._entity, SLICE // 4)
         changed = {(row[0], row[1]) for row in commit.entities} | set(commit.gone)
-        fresh = [row for row in rows if not self._has_changed((row[0], row[1]), changed)]
+        fresh = [late for row in rows if (late := self._present(row, changed))]
         commit.entities.extend(fresh)
         self._entity = (rows[-1][0], rows[-1][1]) if rows else None
         return sum(len(row[4]) for row in fresh) + 1
 
-    def _has_changed(self, name: Name, changed: set[Name]) -> bool:
-        return name in changed or self._replica.is_waiting(name)
+    def _present(self, row: EntityRow, changed: set[Name]) -> EntityRow | None:
+        """The row as it is to be written anew; None where it is behind the new beginning anyway."""
+        name = row[0], row[1]
+        if name in changed:
+            return None
+        return self._replica.late_row(name) if self._replica.is_waiting(name) else row
 
     def _add_units(self, commit: Commit) -> int:
         assert self._unit is not None
