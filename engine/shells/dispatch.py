@@ -179,6 +179,7 @@ class Dispatcher:
         await self._durable()
         self._passed("D2b")
         begun = [msgspec.structs.replace(row, attempts=row.attempts + 1, intent_at=now) for row in rows]
+        lane.rows = {row.action.id: row for row in rows}
         results = await lane.sending.batch([row.action for row in rows])
         written = [await self._outcome(row, result, lane) for row, result in zip(begun, results, strict=True)]
         self._passed("D4")
@@ -278,9 +279,14 @@ class Dispatcher:
 
     def _lane(self, name: str, sink: Sink) -> _Lane:
         def look(action: Action) -> str | None:
-            return self.last_look(action, self._clock()) if self._is_ours() else ""
+            now = self._clock()
+            # The process may have been held up since these were taken, for longer than a receiver recognises an id.
+            if not self._is_ours() or outlived(lane.rows[action.id], sink, now):
+                return ""
+            return self.last_look(action, now)
 
-        return _Lane(name, sink, Sending(sink, self._bounds.send_timeout_ms, look, self._passed))
+        lane = _Lane(name, sink, Sending(sink, self._bounds.send_timeout_ms, look, self._passed))
+        return lane
 
 
 class _Lane:
@@ -292,6 +298,7 @@ class _Lane:
         self.sending = sending
         self.woken = asyncio.Event()
         self.rest_until = 0
+        self.rows: dict[str, Row] = {}  # those that are being sent, as they were taken
         # What a crash leaves in doubt is a batch; where nobody could clear that up, the batch is what is in flight.
         self.batch = BATCH if sink.idempotent or isinstance(sink, Confirming) else AT_ONCE
 

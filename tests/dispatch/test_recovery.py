@@ -78,6 +78,7 @@ async def test_a_file_is_asked_and_holds_every_action_once(bench, action, crash,
     dispatcher = await bench.start(desk=log())
     with pytest.raises(crash):
         await dispatcher.round()
+    await dispatcher.close()  # its thread lives on here, as it would not in a process that is gone
     await bench.until_settled(again := await bench.start(desk=log()))
     await again.close()
     await dispatcher.close()
