@@ -61,8 +61,9 @@ def test_the_state_of_each_version_is_carried_on(kept: Path, tmp_path: Path) -> 
 
 
 def unversioned(decisions: list[Decision]) -> list[Decision]:
-    """What was decided, leaving out the versions it was decided under."""
-    bare = [msgspec.structs.replace(decision, versions={}) for decision in decisions]
+    """What was decided, leaving out the versions it was decided under and what older ones did not tell."""
+    untold = {"versions": {}, "priority": 0.0, "factors": {}, "runner_up": ""}
+    bare = [msgspec.structs.replace(decision, **untold) for decision in decisions]
     return sorted(bare, key=lambda decision: (decision.at, decision.id))
 
 

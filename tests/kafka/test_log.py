@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import OperatorError
 from engine.shells.kafka import log as logs
+from engine.shells.kafka import renewal
 from engine.shells.kafka import replica as replicas
 from engine.shells.kafka.log import Fenced, Marker, PartitionLog
 from engine.shells.kafka.replica import Replica
@@ -124,8 +125,9 @@ async def test_whoever_comes_next_knows_what_counts(seed: int, tmp_path: Path, m
     monkeypatch.setattr(logs, "PART_BYTES", 120)
     monkeypatch.setattr(replicas, "WAITING_BYTES", random.choice((0, 30, 10_000)))
     monkeypatch.setattr(replicas, "SLICE", 4)
+    monkeypatch.setattr(renewal, "ROWS", 1)
     monkeypatch.setattr(replicas, "RENEW_BYTES", random.choice((200, 1_500)))
-    monkeypatch.setattr(replicas, "RENEW_SLICE_BYTES", 60)
+    monkeypatch.setattr(renewal, "SLICE_BYTES", 60)
     link, position, number = MemoryLink(), 0, 0
     oracle: dict[str, bytes] = {}
     owner = await taken_over(link, tmp_path / "0", "the first")

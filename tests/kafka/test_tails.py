@@ -18,6 +18,7 @@ from engine.core.shapes import Shape
 from engine.core.state import Entity, Stalls, decode, encode
 from engine.model import Event, Routed
 from engine.shells.kafka import log as logs
+from engine.shells.kafka import renewal
 from engine.shells.kafka import replica as replicas
 from engine.shells.kafka.log import PartitionLog
 from engine.shells.kafka.replica import Replica
@@ -65,8 +66,9 @@ async def test_whoever_comes_next_remembers_the_same(
     monkeypatch.setattr(logs, "PART_BYTES", 400)
     monkeypatch.setattr(replicas, "WAITING_BYTES", random.choice((0, 800, 100_000)))
     monkeypatch.setattr(replicas, "SLICE", 4)
+    monkeypatch.setattr(renewal, "ROWS", 1)
     monkeypatch.setattr(replicas, "RENEW_BYTES", random.choice((2_000, 20_000)))
-    monkeypatch.setattr(replicas, "RENEW_SLICE_BYTES", 300)
+    monkeypatch.setattr(renewal, "SLICE_BYTES", 300)
     plan, link, number, folder, tails = a_plan(HIGH), MemoryLink(), 0, 0, 0
     oracle, at = Engine(plan, Entities()), MONDAY
 

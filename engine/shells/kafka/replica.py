@@ -17,10 +17,11 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.state import Layout
-from engine.core.tails import folded, read_tail
 from engine.errors import OperatorError
 from engine.ports import NEVER
+from engine.shells.kafka.late import Late
 from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, TailRow, UnitRow
+from engine.shells.kafka.renewal import Renewal
 from engine.shells.store import FILE, Store
 
 # So much may wait in memory before the file gets some of it, so many rows at a time.
@@ -29,8 +30,6 @@ SLICE = 2_000
 # The log is written anew when it has grown by so much, and to so many times what is live.
 RENEW_BYTES = 64 * 1024 * 1024
 RENEW_TIMES = 4
-# How much of what is live then goes along with each commit.
-RENEW_SLICE_BYTES = 400_000
 HEAD = "kafka"
 
 Name: TypeAlias = tuple[str, str]
@@ -80,33 +79,6 @@ async def head_of(store: Store, log: PartitionLog) -> Head:
     return Head()
 
 
-class _Late(msgspec.Struct, gc=False):
-    """What the file does not have yet of an entity: its row (None = gone), and the tails behind it.
-
-    `offset`: the commit of the oldest of it. `is_logged`: that commit has the row; else the file has it.
-    """
-
-    offset: int
-    row: EntityRow | None
-    tails: list[TailRow] | None = None
-    is_logged: bool = True
-
-    def size(self) -> int:
-        tails = self.tails or ()
-        return (len(self.row[4]) if self.row else 0) + sum(len(tail[3]) for tail in tails)
-
-    def seen_at(self) -> int:
-        """Event time; 0 where it is gone."""
-        return max(self.row[3], self.tails[-1][2] if self.tails else 0) if self.row else 0
-
-    def whole(self) -> EntityRow | None:
-        """The row with its tails taken into it."""
-        if self.row is None or not self.tails:
-            return self.row
-        kind, key, wake, _, record = self.row
-        return kind, key, wake, self.seen_at(), folded(record, [read_tail(tail[3]) for tail in self.tails])
-
-
 class Replica:
     """One partition's memory, in the shape that `Memory` reads and writes it."""
 
@@ -118,12 +90,12 @@ class Replica:
         self.store = Store(folder, durable=False)
         self._next = Commit()
         # What the file does not have yet, the oldest change first, each with the offset of its commit.
-        self._entities: dict[Name, _Late] = {}
+        self._entities: dict[Name, Late] = {}
         self._units: dict[str, tuple[int, UnitRow | None]] = {}
         self._waiting_bytes = 0
         self._layouts: dict[str, Layout] = {}
         self._owners: list[tuple[int, str]] = []
-        self._renewal: _Renewal | None = None
+        self._renewal: Renewal | None = None
         self._log_bytes = 0
         self._live_bytes = 0
 
@@ -177,7 +149,7 @@ class Replica:
             if old is not None:
                 waiting -= old.size()
             waiting += len(row[4])
-            entities[name] = _Late(offset, row)
+            entities[name] = Late(offset, row)
         self._waiting_bytes = waiting
 
     def _keep_tail(self, tail: TailRow, offset: int) -> None:
@@ -187,7 +159,7 @@ class Replica:
             row = self.store.entity_row(*name)
             if row is None:
                 return  # it is gone with a later commit, which the file knows of already
-            late = self._entities[name] = _Late(offset, row, is_logged=False)
+            late = self._entities[name] = Late(offset, row, is_logged=False)
             self._waiting_bytes += late.size()
         if late.tails is None:
             late.tails = []
@@ -198,7 +170,7 @@ class Replica:
         old = self._entities.pop(name, None)
         if old is not None:
             self._waiting_bytes -= old.size()
-        self._entities[name] = _Late(offset, None)
+        self._entities[name] = Late(offset, None)
 
     def _wait_unit(self, unit: str, offset: int, row: UnitRow | None) -> None:
         old = self._units.pop(unit, None)
@@ -381,7 +353,7 @@ class Replica:
             self._write_slice(SLICE * 10)
         with self.store.transaction():
             self._write_head()
-        self._renewal = _Renewal(self, begin)
+        self._renewal = Renewal(self, begin)
 
     @property
     def is_renewing(self) -> bool:
@@ -398,61 +370,3 @@ class Replica:
 
     def is_waiting_unit(self, unit: str) -> bool:
         return unit in self._units
-
-
-class _Renewal:
-    """Goes once through all that is live. What changes meanwhile is in the log anyway, behind `begin`."""
-
-    def __init__(self, replica: Replica, begin: int) -> None:
-        self.begin = begin
-        self.bytes = 0
-        self.is_done = False
-        self._replica = replica
-        self._is_begun = False
-        self._entity: Name | None = ("", "")
-        self._unit: str | None = ""
-
-    def add_to(self, commit: Commit) -> None:
-        if not self._is_begun:
-            self._add_small(commit)
-        room = RENEW_SLICE_BYTES
-        while room > 0 and not self.is_done:
-            added = self._add_entities(commit) if self._entity is not None else self._add_units(commit)
-            room -= added
-            self.bytes += added
-            self.is_done = self._entity is None and self._unit is None
-
-    def _add_small(self, commit: Commit) -> None:
-        head = self._replica.head
-        self._is_begun = True
-        commit.positions = {**head.positions, **commit.positions}
-        commit.facts = {**head.facts, **commit.facts}
-        changed = {(table, key) for table, key, _ in commit.rows}
-        kept = [(t, k, v) for t, rows in head.rows.items() for k, v in rows.items() if (t, k) not in changed]
-        commit.rows = [*kept, *commit.rows]
-        commit.layouts = [msgspec.msgpack.encode(layout) for layout in self._replica.layouts().values()]
-
-    def _add_entities(self, commit: Commit) -> int:
-        assert self._entity is not None
-        rows = self._replica.store.entities_after(self._entity, SLICE // 4)
-        changed = {(row[0], row[1]) for row in commit.entities} | set(commit.gone)
-        fresh = [late for row in rows if (late := self._present(row, changed))]
-        commit.entities.extend(fresh)
-        self._entity = (rows[-1][0], rows[-1][1]) if rows else None
-        return sum(len(row[4]) for row in fresh) + 1
-
-    def _present(self, row: EntityRow, changed: set[Name]) -> EntityRow | None:
-        """The row as it is to be written anew; None where it is behind the new beginning anyway."""
-        name = row[0], row[1]
-        if name in changed:
-            return None
-        return self._replica.late_row(name) if self._replica.is_waiting(name) else row
-
-    def _add_units(self, commit: Commit) -> int:
-        assert self._unit is not None
-        rows = self._replica.store.units_after(self._unit, SLICE // 4)
-        changed = {row[0] for row in commit.units} | set(commit.gone_units)
-        fresh = [row for row in rows if row[0] not in changed and not self._replica.is_waiting_unit(row[0])]
-        commit.units.extend(fresh)
-        self._unit = rows[-1][0] if rows else None
-        return sum(len(row[2]) for row in fresh) + 1
