@@ -1,4 +1,4 @@
-"""One kind of measure or condition per file. `engine/ports.py` says what such a file must offer."""
+"""A kind of measure or condition in each file. `engine/ports.py` says what such a file must offer."""
 
 from __future__ import annotations
 

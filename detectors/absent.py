@@ -1,8 +1,8 @@
 """Silence: an event that has not come for a while.
 
-Use it for "no login for 14 days". It is armed when the entity is first seen, by any event or profile, and counts from
-the later of that and the last matching event. While the stream of the event is stalled it waits, because then silence
-proves nothing. It cannot notice an entity of which nothing has ever been heard.
+Use it for "no login for 14 days". It is armed when the entity is first seen, by any event or profile; the silence
+begins there, or at the last matching event if that came later. While the stream of the event is stalled it waits,
+because then silence proves nothing. It cannot notice an entity of which nothing has ever been heard.
 
     when: {absent: {event: usage.login, within: 14d}}
 """

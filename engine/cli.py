@@ -32,7 +32,7 @@ from engine.shells.times import from_text, wall_ms
 
 app = typer.Typer(
     name="beforehand",
-    help="Notices that a customer is about to have a problem, and does the next best thing before they have to ask.",
+    help="Sees trouble coming for a customer, and acts on it before they have to write in.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

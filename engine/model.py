@@ -161,7 +161,7 @@ class Outcome(StrEnum):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The record of one candidate: chosen, or held or dropped at a named gate, with what led there.
+    """What became of one candidate, at which gate it was held or dropped if it was, and what led there.
 
     What is held is decided again at `until`, which makes a decision of its own, with the same signal and play. `gate`
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
@@ -195,7 +195,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """A chosen play for one recipient on one channel. Its id is the same however often it is derived.
+    """A chosen play for one recipient on one channel. Derived again, it gets the same id.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
     `about` is the entity whose signal led to it, as `kind:key`.

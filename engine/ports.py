@@ -221,7 +221,7 @@ Verdict: TypeAlias = Delivered | Retry | Rejected | Unknown
 
 
 class Sink(Protocol):
-    """Delivers actions on one channel and only classifies the answer: no retry, no log, no clock of its own.
+    """Delivers actions on one channel and says what the answer means: no retry, no log, no clock of its own.
 
     `idempotent` says that sending the same action id twice takes effect once, for at least `idempotent_for_ms`.
     """

@@ -1,6 +1,6 @@
 """One channel per file. A sink sends and classifies the answer; it never retries and never logs.
 
-A file's name is its `kind` in YAML. Other distributions add theirs through the entry point group `beforehand.sinks`.
+The name of a file is the `kind` that YAML asks for. Packages add theirs by the entry point group `beforehand.sinks`.
 Nothing is imported before it is asked for, so a channel's own library is needed only where that channel is used.
 """
 

@@ -1,6 +1,6 @@
 """The life of a signal: quiet -> pending (`for`) -> firing -> quiet again (`resolve_when`, `keep_firing_for`).
 
-A firing signal does not fire again. A cooldown counts from the start of an episode; an episode that begins inside it
+What fires does not fire again. A cooldown counts from the start of an episode; an episode that begins inside it
 is recorded like any other and carries `cooldown_until`, so that deciding drops it by name. A rise in severity breaks
 it.
 """

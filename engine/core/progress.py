@@ -1,6 +1,6 @@
 """How far event time has come: progress per source, the ticks that follow from it, and streams that have gone quiet.
 
-The tick is the smallest progress over the sources that are not idle, and never goes back. It is announced at most
+The tick is as far as all sources that are not idle have come, and never goes back. It is announced at most
 once per full second (or another step). A stream is stalled when the tick is further past its last event than its
 `stalled_after`.
 """

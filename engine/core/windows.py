@@ -1,8 +1,8 @@
 """Memory over time: sliding windows cut into panes, and calendar periods.
 
 A window of `over` is cut into `panes` panes aligned to 1970, and covers the pane of the present moment and those
-before it, so it is up to one pane shorter than `over`, never longer. Only panes that hold something are kept. An
-event goes into its own pane as long as that pane is held; older ones are refused. Nothing here knows a watermark.
+before it, so it is up to one pane shorter than `over`, never longer. Empty panes are not kept. A late event is counted
+where it belongs while its pane is there; older ones are refused. Nothing here knows a watermark.
 Counts and sums have a form of their own, in `sliding`.
 """
 

@@ -124,7 +124,7 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One YAML document: what to watch, per which entity, when it becomes a signal, and what then.
+    """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
     """

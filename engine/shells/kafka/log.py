@@ -1,11 +1,11 @@
 """The log of one stage partition: what it remembers, one record per batch, in order, with one writer at a time.
 
 A batch's record holds every change of state and the input position, so both count or neither. Fencing is done on
-reading: whoever takes a partition over appends a marker with a name of its own, and a record counts only if the latest
-marker before it is its writer's. So a paused worker that wakes up may still append, but what it appends is void, and
-it notices: the offset that its record got is not the one that comes after its last.
+reading: whoever takes a partition over appends a marker with a name of its own, and a record is valid only behind its
+own writer's marker, with no other in between. So a paused worker that wakes up may still append, but what it appends
+is void, and it notices: the offset that its record got is not the one that comes after its last.
 
-A record that would be too large for the broker is cut into parts, of which the last one makes it valid.
+A record that would be too large for the broker is cut into parts, and is there once the last of them is.
 """
 
 from __future__ import annotations
