@@ -281,7 +281,8 @@ class Dispatcher:
         def look(action: Action) -> str | None:
             now = self._clock()
             # The process may have been held up since these were taken, for longer than a receiver recognises an id.
-            if not self._is_ours() or outlived(lane.rows[action.id], sink, now):
+            row = lane.rows.get(action.id)
+            if not self._is_ours() or (row is not None and outlived(row, sink, now)):
                 return ""
             return self.last_look(action, now)
 

@@ -88,6 +88,14 @@ def test_it_leaves_off_where_it_is_told_to() -> None:
     assert not fetched.has_more()
 
 
+def test_a_fetch_that_was_begun_in_the_other_way_goes_on_in_it() -> None:
+    fetched, assignment = fetch(packed(100, 5, 0) + packed(105, 5, 0), 100)
+    assert [each.offset for each in fetched.getall(3)] == [100, 101, 102]
+    unpack_whole(fetched)
+    assert [each.offset for each in fetched.getall()] == [103, 104, 105, 106, 107, 108, 109]
+    assert assignment.position == 110
+
+
 def test_what_was_fetched_before_a_seek_is_not_given() -> None:
     fetched, assignment = fetch(packed(100, 5, 0), 100)
     unpack_whole(fetched)

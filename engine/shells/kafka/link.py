@@ -50,6 +50,7 @@ class Link:
         self._producer: AIOKafkaProducer | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._looker: AIOKafkaConsumer | None = None
+        self._looking = asyncio.Lock()
 
     async def start(self) -> None:
         """Raises OperatorError if no broker can be reached."""
@@ -146,11 +147,12 @@ class Link:
         return {(tp.topic, tp.partition): begin for tp, begin in found.items()}
 
     async def _look(self) -> AIOKafkaConsumer:
-        if self._looker is None:
-            looker = AIOKafkaConsumer(**self._connection, enable_auto_commit=False)
-            await looker.start()
-            self._looker = looker
-        return self._looker
+        async with self._looking:  # partitions that are opened together would start one each
+            if self._looker is None:
+                looker = AIOKafkaConsumer(**self._connection, enable_auto_commit=False)
+                await looker.start()
+                self._looker = looker
+            return self._looker
 
     async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """What a group has committed for each (topic, partition), where it has committed something."""

@@ -98,12 +98,14 @@ class Routing:
         self._waiting[source] = reached
         async with self._moved:
             self._moved.notify_all()
-            # Those that have just been taken are given the time to come again.
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            await self._moved.wait_for(lambda: reached <= min(self._waiting.values()) + AHEAD_MOST_MS)
-            del self._waiting[source]
-            self._moved.notify_all()
+            try:
+                # Those that have just been taken are given the time to come again.
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+                await self._moved.wait_for(lambda: reached <= min(self._waiting.values()) + AHEAD_MOST_MS)
+            finally:  # also when the partition goes to another worker meanwhile: nobody may wait for it here
+                del self._waiting[source]
+                self._moved.notify_all()
 
     def put_learnt(self, learnt: Mapping[str, Mapping[str, str]], out: Out) -> None:
         """Names that this router has just learnt, for all others."""

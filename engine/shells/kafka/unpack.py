@@ -7,6 +7,7 @@ costs in all. `FetchResult.getall` is replaced on the instance, so only the work
 from __future__ import annotations
 
 from functools import partial
+from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any
 
 from aiokafka.errors import CorruptRecordException
@@ -15,8 +16,10 @@ from engine.shells.kafka.link import Record
 
 
 def unpack_whole(fetched: Any) -> None:
-    """Have this fetch (a `FetchResult`, none of whose records were taken) give its records in that way."""
-    vars(fetched)["getall"] = partial(_getall, fetched, _Unread(fetched))
+    """Have this fetch (a `FetchResult`) give its records in that way, unless some were taken in the other."""
+    unpacking = getattr(fetched._partition_records, "_records_iterator", None)  # noqa: SLF001  None: all were taken
+    if unpacking is not None and getgeneratorstate(unpacking) == GEN_CREATED:
+        vars(fetched)["getall"] = partial(_getall, fetched, _Unread(fetched))
 
 
 class _Unread:
