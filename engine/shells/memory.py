@@ -107,19 +107,22 @@ class Memory:
             self._put(self._journal, units)
 
     def _store_all(self, units: list[UnitRow]) -> None:
-        touched = self.entities.touched
         if isinstance(self._store, TakesTails):
-            by_tail = [entity for entity in touched if has_tail(entity)]
+            by_tail, others = self._by_tail()
             self._store.put_tails([(one.kind, one.key, one.seen_at, packed(tail_of(one))) for one in by_tail])
-            self._store.put_entities([self._whole(entity) for entity in touched if not has_tail(entity)])
+            self._store.put_entities([self._whole(entity) for entity in others])
         else:
-            self._store.put_entities(map(self._row, touched))
+            self._store.put_entities(map(self._row, self.entities.touched))
         self._store.put_units(units)
 
+    def _by_tail(self) -> tuple[list[Entity], list[Entity]]:
+        """Those of which a tail tells what changed, and those that are written whole."""
+        touched = self.entities.touched
+        return [one for one in touched if has_tail(one)], [one for one in touched if not has_tail(one)]
+
     def _put(self, journal: Journal, units: list[UnitRow]) -> None:
-        by_tail = [entity for entity in self.entities.touched if has_tail(entity)]
+        by_tail, others = self._by_tail()
         tails = [tail_of(entity) for entity in by_tail]
-        others = [entity for entity in self.entities.touched if not has_tail(entity)]
         whole = [self._whole(entity) for entity in others]
         journal.put(whole, tails, sealed_units(units))
         self._waiting.update(dict.fromkeys(by_tail))

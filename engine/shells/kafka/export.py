@@ -14,10 +14,11 @@ from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision
 from engine.shells.erasing import is_named, name_of
 from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of
+from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
 from engine.shells.kafka.link import Link
-from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, UnitRow
+from engine.shells.kafka.log import Commit, PartitionLog
 from engine.shells.kafka.replay import NOTED
 from engine.shells.kafka.topics import topics_of
 from engine.shells.ledger import concerned

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from engine.core.tails import folded, read_tail
-from engine.shells.kafka.log import EntityRow, TailRow
+from engine.shells.journal import EntityRow
+from engine.shells.kafka.log import TailRow
 
 
 class Late(msgspec.Struct, gc=False):

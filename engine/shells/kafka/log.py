@@ -18,6 +18,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from engine.errors import OperatorError
+from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka.link import Link
 
 # 2 brought tails.
@@ -25,12 +26,8 @@ VERSION = 2
 # Below the 1 MiB that a broker takes by default.
 PART_BYTES = 900_000
 
-# (kind, key, wake, seen_at, record), as the store keeps an entity.
-EntityRow: TypeAlias = tuple[str, str, int, int, bytes]
 # (kind, key, seen_at, tail): what ordinary events have added to an entity's row, see `core.tails`.
 TailRow: TypeAlias = tuple[str, str, int, bytes]
-# (unit, whether candidates wait, record).
-UnitRow: TypeAlias = tuple[str, bool, bytes]
 
 
 class Fenced(Exception):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from engine.shells.kafka.log import Commit, EntityRow
+from engine.shells.journal import EntityRow
+from engine.shells.kafka.log import Commit
 
 if TYPE_CHECKING:
     from engine.shells.kafka.replica import Replica

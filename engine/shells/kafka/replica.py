@@ -19,8 +19,9 @@ import msgspec
 from engine.core.state import Layout
 from engine.errors import OperatorError
 from engine.ports import NEVER
+from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka.late import Late
-from engine.shells.kafka.log import Commit, EntityRow, PartitionLog, TailRow, UnitRow
+from engine.shells.kafka.log import Commit, PartitionLog, TailRow
 from engine.shells.kafka.renewal import Renewal
 from engine.shells.store import FILE, Store
 
