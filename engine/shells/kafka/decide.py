@@ -62,9 +62,6 @@ class DecidePartition(Remembering):
         self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))
         self._memory.save()
 
-    def _saved(self) -> None:
-        self._memory.saved()
-
     def _put_out(self, effects: Effects) -> None:
         topics = self._shared.topics
         for decision in effects.decisions:

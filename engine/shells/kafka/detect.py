@@ -93,9 +93,6 @@ class DetectPartition(Remembering):
         replica.fact(OPEN, msgspec.msgpack.encode(self.open_signals, order="sorted"))
         self._memory.save()
 
-    def _saved(self) -> None:
-        self._memory.saved()
-
     def _put_out(self, effects: Effects) -> None:
         """Candidates are there already; behind them, every partition of decide is told how far time has come here."""
         effects.signals, self._raised = self._raised, []
@@ -129,13 +126,17 @@ class DetectPartition(Remembering):
         if self._shared.event_clock:
             self._hold(event, record)
             return
-        routed = wire.routed_of(event, record.offset)
+        self._take_event(event, record.offset, record.offset)
+
+    def _take_event(self, event: wire.Addressed, position: int, offset: int) -> None:
+        """`position` is its place in order, `offset` that of the record that led to its being taken now."""
+        routed = wire.routed_of(event, position)
         if routed.entity == UNIT:
-            self._profile(routed.key, event, record.offset)
+            self._profile(routed.key, event, offset)
             return
         self._detect.on_event(routed)
         if self._effects.signals:
-            self._hand_over(event.at, record.offset)
+            self._hand_over(event.at, offset)
 
     def _is_erased(self, event: wire.Addressed) -> bool:
         """Does it name somebody who was erased? Then it is none of ours for the others either."""
@@ -168,12 +169,7 @@ class DetectPartition(Remembering):
 
     def _take_released(self, event: wire.Addressed, offset: int) -> None:
         self._sources.released += 1
-        routed = wire.routed_of(event, self._sources.released)
-        if routed.entity == UNIT:
-            self._profile(routed.key, event, offset)
-        else:
-            self._detect.on_event(routed)
-            self._hand_over(event.at, offset)
+        self._take_event(event, self._sources.released, offset)
 
     def _same(self, record: RawRecord | Held) -> str:
         """Route writes an event again when it reads its row again."""

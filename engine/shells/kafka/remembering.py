@@ -29,6 +29,7 @@ from engine.shells.kafka.stage import (
     plan_in,
     unread,
 )
+from engine.shells.memory import Memory
 from engine.shells.wiring import plan_of
 
 ERASED = "erased"
@@ -46,6 +47,7 @@ class Remembering(ABC):
 
     stage: ClassVar[str]
     letter: ClassVar[str]
+    _memory: Memory  # made by `_restore`
 
     def __init__(self, shared: Shared, partition: int, writer: str, topic: str, log_topic: str) -> None:
         self.topic = topic
@@ -151,10 +153,6 @@ class Remembering(ABC):
         """Put what has changed in memory into the commit to come."""
 
     @abstractmethod
-    def _saved(self) -> None:
-        """That commit is on the broker."""
-
-    @abstractmethod
     def _put_out(self, effects: Effects) -> None:
         """Put what the records led to into `_out`, and into `effects` where it is missing."""
 
@@ -164,7 +162,7 @@ class Remembering(ABC):
         fault_point(f"{self.letter}3")
         await self.replica.commit({self.topic: position})
         fault_point(f"{self.letter}5")
-        self._saved()
+        self._memory.saved()
         self._out = Out(self._shared)
 
     # ---- a changed configuration
