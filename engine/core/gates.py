@@ -14,6 +14,7 @@ from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
+from engine.core.snooze import snoozed
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
@@ -35,6 +36,11 @@ Gate: TypeAlias = Callable[[Candidate], Stop | None]
 def _mode(candidate: Candidate) -> Stop | None:
     mode = candidate.signal.mode
     return None if mode is Mode.LIVE else Stop(mode.value, f"the detector is {mode.value}; it would have gone on")
+
+
+def _snoozed(candidate: Candidate) -> Stop | None:
+    sentence = snoozed(candidate)
+    return Stop("snoozed", sentence) if sentence else None
 
 
 def _cooldown(candidate: Candidate) -> Stop | None:
@@ -91,7 +97,7 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _inhibited)
+FOR_ALL: tuple[Gate, ...] = (_mode, _snoozed, _cooldown, _resolved, _only_if, _unless, _inhibited)
 FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
 
 
