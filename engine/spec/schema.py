@@ -219,6 +219,7 @@ _ROW: Schema = {
 }
 _LINE: Raw = {
     (ExpectDocument, "at"): {"type": "string"},
+    (ExpectDocument, "factors"): _named({"type": "number"}),
     (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
 }
 _LINES: Schema = {"type": "array", "items": _object(ExpectDocument, _LINE), "minItems": 1}
