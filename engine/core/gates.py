@@ -109,13 +109,19 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
     stop = _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
+    if not candidate.play.fallback:
+        return candidate, _first_stop(FOR_CUSTOMERS, candidate)
     ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 
 
 def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
-    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+    for gate in gates:
+        stopped = gate(candidate)
+        if stopped is not None:
+            return stopped
+    return None
 
 
 def kept_back(candidate: Candidate) -> Stop | None:
