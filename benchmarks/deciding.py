@@ -34,7 +34,7 @@ from engine.core.effects import Effects
 from engine.core.express import Express
 from engine.core.plan import Plan, compile_plan
 from engine.core.progress import FILES
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import Event, Mode, Outcome, Reading, Routed, Severity, Signal
 from engine.shells.wiring import patient_collector, plugins
 from engine.spec.load import load
@@ -147,7 +147,7 @@ class Deciding:
         effects, given = Effects(), list(signals(accounts, count))
         decide = Decide(plan.configuration, Units(), effects)
         for routed in profiles(accounts):
-            decide.on_profile(routed, "customer")
+            decide.on_event(routed)
         gc.collect()
         began = time.process_time()
         for signal in given:
@@ -179,7 +179,7 @@ def quiet_plan(folder: Path) -> Plan:
 
 def quiet(plan: Plan, raws: Sequence[bytes]) -> tuple[float, float]:
     """(what the events cost in all, how much of it the decide step is), in seconds."""
-    chain, router = Chain(plan), Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    chain, router = Chain(plan), Router(plan.configuration.project, plan.watched)
     express, asked = Express(router, chain), _Asked(chain)
     rows = (Row("usage", "events.jsonl", number, raw, clock=FILES) for number, raw in enumerate(raws))
     gc.collect()

@@ -10,7 +10,7 @@ import orjson
 
 from engine.core.chain import Chain
 from engine.core.plan import compile_plan
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
 from engine.spec.policies import ConsentSpec, Policies
@@ -63,7 +63,7 @@ class _Run:
         project = _stage(configuration.project, cast, test)
         plan = compile_plan(msgspec.structs.replace(configuration, detectors=cast, project=project), plugins)
         self._chain = Chain(plan)
-        self._router = Router(project, Watched(plan.all_events, plan.by_event))
+        self._router = Router(project, plan.watched)
         self._profiled = consent_events(project.policies.consent)
         self._signals: list[Signal] = []
         self._decisions: list[Decision] = []
