@@ -49,6 +49,15 @@ def run_tests(configuration: Configuration, plugins: Plugins) -> list[Trial]:
     ]
 
 
+def decided_in(
+    configuration: Configuration, plugins: Plugins, detector: DetectorSpec, test: DetectorTest
+) -> tuple[Sequence[Signal], Sequence[Decision]]:
+    """What comes of a test that need not be written down anywhere."""
+    run = _Run(configuration, plugins, detector, test)
+    list(run.failures())
+    return run.signals, run.decisions
+
+
 class _Run:
     """One test: its detector alone, or with `rules` all of them as they run."""
 
@@ -65,8 +74,8 @@ class _Run:
         self._chain = Chain(plan)
         self._router = Router(project, plan.watched)
         self._profiled = consent_events(project.policies.consent)
-        self._signals: list[Signal] = []
-        self._decisions: list[Decision] = []
+        self.signals: list[Signal] = []
+        self.decisions: list[Decision] = []
         self._refused: list[DeadLetter] = []
 
     def failures(self) -> Iterator[str]:
@@ -78,7 +87,7 @@ class _Run:
             fed = self._feed_until(rows, fed, until)
             self._chain.take(Tick(until))
             self._collect()
-            yield from _unmet(expected, until, self._signals, self._concerning(expected), self._test.start)
+            yield from _unmet(expected, until, self.signals, self._concerning(expected), self._test.start)
         for letter in self._refused:
             yield f"{_where(self._test.place)}: a given row was refused: {letter.detail}"
 
@@ -96,14 +105,14 @@ class _Run:
 
     def _collect(self) -> None:
         effects = self._chain.drain()
-        self._signals += [signal for signal in effects.signals if signal.detector == self._detector]
-        self._decisions += effects.decisions
+        self.signals += [signal for signal in effects.signals if signal.detector == self._detector]
+        self.decisions += effects.decisions
 
     def _concerning(self, expected: TestExpect) -> list[Decision]:
         """Those about the play that a line names, whichever detector asked for it, else those of the detector."""
         if expected.play:
-            return [decision for decision in self._decisions if decision.play == expected.play]
-        return [decision for decision in self._decisions if decision.detector == self._detector]
+            return [decision for decision in self.decisions if decision.play == expected.play]
+        return [decision for decision in self.decisions if decision.detector == self._detector]
 
 
 def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorTest) -> ProjectSpec:
