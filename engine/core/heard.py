@@ -38,7 +38,13 @@ def eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
         yield from (each.when for each in play.context)
 
 
-SOURCES: tuple[Source, ...] = (_reactions, _happened)
+def _verdicts(configuration: Configuration) -> Iterable[str]:
+    """What a person says of a decision that they looked at."""
+    spec = configuration.project.policies.review
+    return (spec.event,) if spec is not None else ()
+
+
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _verdicts)
 
 
 def heard_types(configuration: Configuration) -> frozenset[str]:

@@ -69,6 +69,7 @@ class UnitState(msgspec.Struct, array_like=True):
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
+    `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
     """
 
     waiting: list[Signal] = []
@@ -82,6 +83,7 @@ class UnitState(msgspec.Struct, array_like=True):
     muting: dict[str, dict[str, str]] = {}
     heard: list[Heard] = []
     happened: dict[str, dict[str, int]] = {}
+    reviews: dict[str, str] = {}
 
     @property
     def is_waiting(self) -> bool:

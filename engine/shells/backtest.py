@@ -15,6 +15,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
+from engine.core.review import ASKED
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
 from engine.shells.sources import read_all, without_files
@@ -65,6 +66,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     first_dead_letters: Mapping[str, str]
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
+    reviews: Mapping[str, Mapping[str, int]]
     configuration: str
     streams_without_files: tuple[str, ...]
 
@@ -81,6 +83,7 @@ class Backtest:
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()
+        self._reviews: Counter[tuple[str, str]] = Counter()
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
         self._decided: set[str] = set()
@@ -109,6 +112,7 @@ class Backtest:
                 self._decided.add(decision.id)
                 self.decisions.append(decision)
         self._count_letters(effects.dead_letters)
+        self._reviews += effects.reviews
         for (what, stream), count in effects.counts.items():
             self._noted[f"{stream} {what}"] += count
 
@@ -135,6 +139,7 @@ class Backtest:
             first_dead_letters=self._first_letters,
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
+            reviews=by_play(self._reviews),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
         )
@@ -183,7 +188,23 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
         lines += ["", *_detector_lines(detector, names)]
     lines += ["", "Nothing was sent. What would have been done:"]
     lines += [f"  {count:>9,} x {play}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += ["", *review_lines(report.reviews)] if report.reviews else []
     return "\n".join(lines)
+
+
+def by_play(reviews: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Play -> `asked` and each verdict -> how many."""
+    found: dict[str, dict[str, int]] = {}
+    for (play, what), count in sorted(reviews.items()):
+        found.setdefault(play, {})[what] = count
+    return found
+
+
+def review_lines(reviews: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
+    """`offer: 12 decisions to look at; 3 good, 1 bad`, for each play."""
+    for play, counts in reviews.items():
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what != ASKED)
+        yield f"{play}: {counts.get(ASKED, 0):,} decisions to look at" + (f"; {said}" if said else "")
 
 
 def _spoken(noted: str) -> str:

@@ -65,6 +65,12 @@ class Metrics:
             ["outcome", "gate"],
             registry=made,
         )
+        self.reviews = Counter(
+            "beforehand_reviews",
+            "Decisions that went to a person, and verdicts",
+            ["play", "what"],
+            registry=made,
+        )
         self.snoozes = Gauge("beforehand_snoozes", "Snoozes in force, by what they hold back", ["what"], registry=made)
         self.decision_latency = Histogram(
             "beforehand_event_to_decision_seconds",
@@ -123,6 +129,8 @@ class Metrics:
         """Count what one batch led to. `now_ms` is the wall clock; 0 for recorded events, whose age means nothing."""
         for (what, stream), count in [*counts.items(), *effects.counts.items()]:
             self.counted.labels(what, stream).inc(count)
+        for (play, what), count in effects.reviews.items():
+            self.reviews.labels(play, what).inc(count)
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:

@@ -17,6 +17,7 @@ from engine.spec.quiet import read_quiet_hours
 from engine.spec.reactions import read_reactions
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
+from engine.spec.review import read_review
 from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
 
@@ -71,6 +72,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     arbitration: ArbitrationDocument
     holdout: Node | None
     reactions: Node | None
+    review: Node | None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -82,6 +84,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         holdout=read_holdout(rules.holdout, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         reactions=read_reactions(rules.reactions, known.streams, scope),
+        review=read_review(rules.review, known.channels, known.streams, scope),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

@@ -19,6 +19,7 @@ from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
 from engine.spec.report import Report, unknown
+from engine.spec.review import check_reviews
 from engine.spec.snoozes import read_snoozes
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
@@ -55,6 +56,8 @@ def load_all(
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
     _check_cycles(read_detectors, world)
+    shares = {play.name: (play.spec.review_places, play.spec.place) for play in read_plays if play.spec}
+    check_reviews(project.policies.review, node.get("review") if node else None, shares, report)
     snoozes = files.snooze_documents(folder, report)
     project = _with_snoozes(project, snoozes, world)
     problems = sorted(set(report.problems))

@@ -14,6 +14,7 @@ from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
 from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
+from engine.spec.review import read_share
 from engine.spec.types import PlaySpec
 from engine.spec.wording import check_text, compiled_at
 from engine.spec.world import World
@@ -49,6 +50,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
     chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
     context: Annotated[Node | None, RAW, "where it is worth more"] = None
+    review: Annotated[str, As.TEXT, "how many of its decisions a person looks at, as in 20%"] = ""
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
 
@@ -74,6 +76,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     chance = priority.read_chance(document.chance, written.nodes, world)
     context = tuple(priority.read_context(document.context, world))
     _judge(document, written.nodes, world)
+    review = read_share(document.review, written.nodes, "review", world.scope) if document.review else -1
     if world.report.errors > before:
         return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=None)
     spec = PlaySpec(
@@ -100,6 +103,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         lever=document.lever,
         chance=chance,
         context=context,
+        review_places=review,
         only_if=only_if,
         unless=unless,
         place=node.place,

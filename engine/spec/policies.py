@@ -96,6 +96,17 @@ class SnoozeSpec(msgspec.Struct, frozen=True, kw_only=True):
     from_ms: int = 0
 
 
+class ReviewSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of 10,000 decisions go to a desk, by a channel; the event with a verdict on one, and what it may say."""
+
+    desk: str
+    channel: str
+    places: int
+    stopped: bool = False
+    verdicts: tuple[str, ...] = ("good", "bad")
+    event: str = "review.verdict"
+
+
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
 
@@ -140,3 +151,4 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     arbitration: ArbitrationSpec = ArbitrationSpec()
     reactions: Reactions | None = None
     snoozes: tuple[SnoozeSpec, ...] = ()
+    review: ReviewSpec | None = None

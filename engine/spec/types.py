@@ -185,8 +185,9 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
-    `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector.
+    `value`, `lever` (percent), `chance` and `context` make its priority.
+    `review_places` of 10,000 decisions are looked at by a person, -1 = as many as the project says. `only_if` and
+    `unless` are asked besides those of the detector.
     """
 
     name: str
@@ -212,6 +213,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     lever: float = 0
     chance: Chance | None = None
     context: tuple[Context, ...] = ()
+    review_places: int = -1
     only_if: Eligibility = ()
     unless: Eligibility = ()
     place: Place = Place()

@@ -81,6 +81,7 @@ def effects_of(detector: str) -> Effects:
     effects.decisions.append(a_decision(detector))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
+    effects.reviews["call", "asked"] += 1
     return effects
 
 

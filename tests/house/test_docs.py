@@ -28,6 +28,7 @@ from engine.spec import (
     project,
     quiet,
     reactions,
+    review,
     snoozes,
     streams,
 )
@@ -61,6 +62,7 @@ WRITTEN = {
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "review": (review.ReviewDocument, "deciding.md"),
     "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
