@@ -201,10 +201,12 @@ def by_play(reviews: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]
 
 
 def review_lines(reviews: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
-    """`offer: 12 decisions to look at; 3 good, 1 bad`, for each play."""
+    """`review of offer: 12 decisions to look at; 3 good, 1 bad`, for each play."""
     for play, counts in reviews.items():
-        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what != ASKED)
-        yield f"{play}: {counts.get(ASKED, 0):,} decisions to look at" + (f"; {said}" if said else "")
+        asked = counts.get(ASKED, 0)
+        verdicts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what != ASKED)
+        to_look_at = f"{asked:,} decision{'' if asked == 1 else 's'} to look at" if asked else ""
+        yield f"review of {play}: {'; '.join(part for part in (to_look_at, verdicts) if part)}"
 
 
 def _spoken(noted: str) -> str:
