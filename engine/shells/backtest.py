@@ -154,7 +154,7 @@ class Backtest:
             decided[decision.detector].append(decision)
         for spec in self._plan.configuration.detectors:
             opened, decisions = fired[spec.name], decided[spec.name]
-            why = {decision.signal_id: decision.why for decision in decisions}
+            why = {decision.signal_id: decision.why for decision in decisions if decision.why}
             dropped = Counter(d.gate for d in decisions if d.outcome in (Outcome.HELD, Outcome.DROPPED))
             yield DetectorReport(
                 detector=spec.name,
@@ -191,7 +191,7 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
 
 
 def _worked(report: BacktestReport, play: str) -> str:
-    return f", whose goal was reached {report.worked[play]:,} times" if play in report.worked else ""
+    return f", goal reached {report.worked[play]:,} x" if play in report.worked else ""
 
 
 def _spoken(noted: str) -> str:
