@@ -86,6 +86,9 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _answers(one, name)]
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
+        if one.answer is not None:
+            sent = tuple(line for line in one.answer.sent if f" {name} " not in line)
+            one.answer = msgspec.structs.replace(one.answer, sent=sent)
     unit.muting = without(unit.muting, key)
     unit.heard = [one for one in unit.heard if one.whose != name]
     for times in unit.happened.values():
