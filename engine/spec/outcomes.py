@@ -18,16 +18,20 @@ GATES = (
     "resolved",
     "only_if",
     "unless",
+    "in_course",
     "inhibited",
     "consent",
+    "suppressed",
     "limits",
     "quiet_hours",
     "expired",
     "arbitration",
     "holdout",
 )
+# What people do ends a course, see docs/reactions.md.
+ENDS = ("goal", "stop_if", "replied", "acknowledged", "dismissed")
 # The gates that a test of a detector alone can meet; the others are rules of the project.
-OF_A_DETECTOR = ("cooldown", "resolved", "only_if", "unless")
+OF_A_DETECTOR = ("cooldown", "resolved", "only_if", "unless", "in_course", *ENDS)
 FACTORS = ("chance", "context", "value", "lever")
 _OF_RULES = ("priority", "factors", "runner_up")
 
@@ -35,8 +39,8 @@ _OF_RULES = ("priority", "factors", "runner_up")
 def judge_line(stops: Mapping[str, str], nodes: Mapping[str, Node], *, rules: bool, world: World) -> None:
     """Report gates that there are not, and what could never be met."""
     for key, gate in stops.items():
-        if gate and gate not in GATES:
-            world.report.error(nodes[key], "unknown-gate", unknown("gate", gate, GATES))
+        if gate and gate not in (*GATES, *ENDS):
+            world.report.error(nodes[key], "unknown-gate", unknown("gate", gate, (*GATES, *ENDS)))
         elif gate and gate not in OF_A_DETECTOR and not rules:
             message = f"'{gate}' stops nothing where the detector is alone - add 'rules: true' to the test"
             world.report.error(nodes[key], "no-effect", message)

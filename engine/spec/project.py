@@ -82,6 +82,8 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     review: Annotated[Node | None, RAW, "how many decisions a person looks at afterwards"] = None
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
+    suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
+    hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -129,6 +131,8 @@ def _rules(document: ProjectDocument) -> Rules:
         holdout=document.holdout,
         reactions=document.reactions,
         review=document.review,
+        suppress=document.suppress,
+        hand_off=document.hand_off,
     )
 
 

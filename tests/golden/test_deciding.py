@@ -9,7 +9,7 @@ import pytest
 
 from engine.shells.trials import Trial, run_tests
 from engine.shells.wiring import load_configuration, plugins
-from engine.spec.outcomes import FACTORS, GATES
+from engine.spec.outcomes import ENDS, FACTORS, GATES
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = load_configuration(Path(__file__).parent / "deciding")
@@ -22,7 +22,7 @@ def test_a_scenario_goes_as_it_is_told(trial: Trial) -> None:
     assert not trial.failures, "\n".join(trial.failures)
 
 
-@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("gate", [*GATES, *ENDS])
 def test_each_gate_has_a_scenario_in_which_it_stops_something(gate: str) -> None:
     assert any(gate in (line.dropped, line.held) for test in TESTS for line in test.expect)
 
