@@ -7,15 +7,17 @@ from math import prod
 
 import msgspec
 
+from engine.core.course_state import Answer, Course, Heard
 from engine.model import Json, Signal
-from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import FIRST_STEP, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own.
+    counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
+    `answer` the reply that it is to follow up.
     """
 
     signal: Signal
@@ -23,6 +25,8 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    step: str = FIRST_STEP
+    answer: Answer | None = None
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -54,6 +58,8 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
+    `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
     """
 
     waiting: list[Signal] = []
@@ -65,11 +71,15 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    heard: list[Heard] = []
+    happened: dict[str, dict[str, int]] = {}
+    courses: list[Course] = []
+    tally: dict[str, tuple[int, int]] = {}
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates)
+        return bool(self.waiting or self.candidates or self.heard)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
@@ -81,7 +91,8 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. At a later `step`
+    of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     """
 
     signal: Signal
@@ -95,6 +106,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    step: str = FIRST_STEP
+    answer: Answer | None = None
 
     @property
     def competes(self) -> bool:
@@ -110,7 +123,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
-        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+        begins = self.answer.at if self.answer else self.signal.at
+        return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
     def profile_of(self, kind: str) -> dict[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""
