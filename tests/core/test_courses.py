@@ -324,3 +324,14 @@ def test_whoever_is_erased_is_gone_from_courses() -> None:
     unit = story.chain.units.change("account:acme")
     strip_unit(unit, "customer:ada")
     assert "ada" not in repr(unit)
+
+
+def test_nobody_else_gets_the_next_step_of_somebody_who_is_erased() -> None:
+    last = watch("state", "latest", "trouble", field="state", over="400d")
+    spec = detector("trouble", "account", compare("state", "is", 1), last, play="reach")
+    world = World(spec, plays=(reach(TEXT),), policies=Policies(reactions=REACTIONS))
+    world.event("trouble", "1h", state=1, **ADA)
+    assert world.done.actions[-1].recipient == "customer:ada"
+    strip_unit(world.chain.units.change("account:acme"), "customer:ada")
+    world.wait_until("9d")
+    assert len(world.done.actions) == 1
