@@ -30,6 +30,8 @@ from engine.spec import (
     project,
     quiet,
     reactions,
+    review,
+    snoozes,
     streams,
     suppress,
 )
@@ -68,6 +70,8 @@ WRITTEN = {
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "review": (review.ReviewDocument, "deciding.md"),
+    "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
