@@ -120,6 +120,7 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
 FOR_ALL: tuple[Gate, ...] = (
     _mode,
     _snoozed,
@@ -131,7 +132,6 @@ FOR_ALL: tuple[Gate, ...] = (
     _inhibited,
     _course_held_out,
 )
-FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:

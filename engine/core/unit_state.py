@@ -92,9 +92,9 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
+    At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
-    known; `runner_up` is the play that would go instead. At a later `step` of its course, `play` is that step's. With
-    `answer`, it follows up what somebody replied.
+    known; `runner_up` is the play that would go instead.
     """
 
     signal: Signal

@@ -67,8 +67,8 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     first_dead_letters: Mapping[str, str]
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
-    reviews: Mapping[str, Mapping[str, int]]
     worked: Mapping[str, int]
+    reviews: Mapping[str, Mapping[str, int]]
     configuration: str
     streams_without_files: tuple[str, ...]
 
@@ -142,8 +142,8 @@ class Backtest:
             first_dead_letters=self._first_letters,
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
-            reviews=by_play(self._reviews),
             worked=dict(sorted(Counter(worked).items())),
+            reviews=by_play(self._reviews),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
         )

@@ -119,8 +119,7 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
     Its rules for deciding are left out where the test does not ask for them: what a detector does must not depend on
-    how often somebody may be written to.
-    What people do with a message stays, as it ends the courses of plays.
+    how often somebody may be written to. What people do with a message stays, as it ends the courses of plays.
     """
     said = consent_events(project.policies.consent) if test.rules else ()
     described = {name.split(".")[0] for name in test.profile if "." in name} | ({PERSON} if said else set())
@@ -134,11 +133,9 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
         for kind in sorted(described) or [cast[0].per]
     ]
     staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=(given, *profiles))
-    return (
-        staged
-        if test.rules
-        else msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))
-    )
+    if test.rules:
+        return staged
+    return msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))
 
 
 def consent_events(spec: ConsentSpec | None) -> tuple[str, ...]:

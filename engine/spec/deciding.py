@@ -74,9 +74,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     arbitration: ArbitrationDocument
     holdout: Node | None
     reactions: Node | None
-    review: Node | None
     suppress: Node | None
     hand_off: Node | None
+    review: Node | None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -88,9 +88,9 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         holdout=read_holdout(rules.holdout, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         reactions=read_reactions(rules.reactions, known.streams, scope),
-        review=read_review(rules.review, known.channels, known.streams, scope),
         suppress=tuple(read_suppress(rules.suppress, scope)),
         hand_off=read_hand_off(rules.hand_off, scope),
+        review=read_review(rules.review, known.channels, known.streams, scope),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

@@ -50,13 +50,13 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
     chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
     context: Annotated[Node | None, RAW, "where it is worth more"] = None
-    review: Annotated[str, As.TEXT, "how many of its decisions a person looks at, as in 20%"] = ""
     goal: Annotated[Node | None, RAW, "the event that says it worked, and how long after a message"] = None
     stop_if: Annotated[Node | None, RAW, "events after which nothing more of it goes out"] = None
     steps: Annotated[Node | None, RAW, "what follows, if nothing ends it: each with a name and 'after'"] = None
     while_open: Annotated[bool, As.FLAG, "its steps end when the signal closes"] = True
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed it several times"] = None
     recommend: Annotated[str, As.TEXT, "what a colleague should do when somebody answers it"] = ""
+    review: Annotated[str, As.TEXT, "how many of its decisions a person looks at, as in 20%"] = ""
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
 

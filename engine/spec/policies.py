@@ -171,7 +171,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
     reactions: Reactions | None = None
-    snoozes: tuple[SnoozeSpec, ...] = ()
-    review: ReviewSpec | None = None
     suppress: tuple[Suppress, ...] = ()
     hand_off: HandOff | None = None
+    snoozes: tuple[SnoozeSpec, ...] = ()
+    review: ReviewSpec | None = None

@@ -130,9 +130,9 @@ def _rules(document: ProjectDocument) -> Rules:
         arbitration=document.arbitration,
         holdout=document.holdout,
         reactions=document.reactions,
-        review=document.review,
         suppress=document.suppress,
         hand_off=document.hand_off,
+        review=document.review,
     )
 
 

@@ -190,9 +190,8 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
     of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
-    closing does, too.
-    `recommend`: what a colleague should do when somebody answers. `review_places` of 10,000 decisions are looked at by
-    a person, -1 = as many as the project says.
+    closing does, too. `recommend`: what a colleague should do when somebody answers. `review_places` of 10,000
+    decisions are looked at by a person, -1 = as many as the project says.
     """
 
     name: str
