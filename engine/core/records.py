@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from engine.core.digest import digest
 from engine.core.gates import Stop
+from engine.core.incidents import ALL_CLEAR, step_of
 from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome
+from engine.ports import NEVER
 from engine.spec.text import Text, compile_text
 from engine.spec.types import Configuration
 
@@ -30,7 +32,7 @@ class Records:
         return self._decision(candidate, None, stop)
 
     def _decision(self, candidate: Candidate, action: Action | None, stop: Stop | None) -> Decision:
-        signal, play = candidate.signal, candidate.play
+        signal, play, member = candidate.signal, candidate.play, candidate.signal.member
         return Decision(
             id=decision_id(candidate),
             at=candidate.now,
@@ -50,10 +52,12 @@ class Records:
             action_id=action.id if action else "",
             readings=signal.readings,
             event_ids=signal.event_ids,
-            until=stop.until if stop else 0,
+            until=stop.until if stop and stop.until < NEVER else 0,
             priority=candidate.priority,
             factors=candidate.factors,
             runner_up=candidate.runner_up,
+            step=member.step if member else "",
+            incident=member.incident if member else "",
             versions={"detector": signal.version, "play": play.version, "configuration": self._version},
         )
 
@@ -62,7 +66,7 @@ class Records:
         why = self._why(candidate, values)
         values["why"] = why
         return Action(
-            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, FIRST_STEP),
+            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, step_of(signal) or FIRST_STEP),
             signal_id=signal.id,
             decision_id=decision_id(candidate),
             play=play.name,
@@ -70,7 +74,7 @@ class Records:
             channel=candidate.channel,
             unit=signal.unit,
             recipient=candidate.recipient,
-            step=FIRST_STEP,
+            step=step_of(signal) or FIRST_STEP,
             at=candidate.now,
             expires_at=candidate.expires_at,
             tier=play.tier,
@@ -92,6 +96,9 @@ class Records:
         values |= {"reason": signal.reason, "owner": signal.owner, "severity": signal.severity.value}
         values |= {"detector": signal.detector, "entity": signal.entity, "key": signal.key, "at": signal.at}
         values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
+        if signal.member is not None:
+            values |= {**signal.member.facts, "members": signal.member.members}
+            values |= {"incident": signal.member.incident, "step": signal.member.step}
         for kind, key in {**signal.related, signal.entity: signal.key}.items():
             values[kind] = {"id": key, "name": key, **candidate.profile_of(kind)}
         return values
@@ -115,6 +122,8 @@ def _outcome(stop: Stop | None) -> Outcome:
 def decision_id(candidate: Candidate) -> str:
     """The same whenever the candidate is decided for the same time: its first, its second."""
     again = (str(candidate.round),) if candidate.round else ()
+    if step_of(candidate.signal) == ALL_CLEAR:  # its signal is the one that was told of first
+        again = (ALL_CLEAR, *again)
     return digest(candidate.signal.id, candidate.play.name, candidate.recipient, "decision", *again)
 
 

@@ -54,6 +54,7 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `told` are the signals of groups' incidents of which its people were told, as long as those are open.
     """
 
     waiting: list[Signal] = []
@@ -65,6 +66,7 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    told: list[str] = []
 
     @property
     def is_waiting(self) -> bool:
@@ -73,8 +75,8 @@ class UnitState(msgspec.Struct, array_like=True):
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
-        return any(signal.id == signal_id for signal in self.waiting) or any(
-            one.signal.id == signal_id for one in self.candidates
+        return any(signal.root == signal_id for signal in self.waiting) or any(
+            one.signal.root == signal_id for one in self.candidates
         )
 
 
@@ -125,8 +127,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
-    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
+    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours. Of a
+    member, the group knows nothing but the unit does.
     """
+    if signal.member is not None and kind == signal.member.group:
+        return dict(signal.member.attributes)
+    if signal.member is not None and signal.entity == kind:
+        return unit.attributes.get(f"{kind}:{signal.key}", {})
     if signal.entity != kind:
         return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
     own = f"{kind}:{signal.key}"

@@ -186,7 +186,7 @@ def _daily(given: TestGiven, begins: int) -> Iterator[tuple[int, str, int]]:
 def _unmet(
     expected: TestExpect, until: int, signals: list[Signal], decisions: list[Decision], start: int
 ) -> Iterator[str]:
-    fired = [signal for signal in signals if signal.state == "firing"]
+    fired = [signal for signal in signals if signal.state == "firing" and signal.member is None]
     place = _where(expected.place)
     seen = _seen(fired, decisions, start)
     for problem in _problems(expected, fired, signals, decisions):
@@ -223,10 +223,16 @@ def _story(expected: TestExpect, fired: Iterable[Signal]) -> set[str]:
 def _unmade(expected: TestExpect, decisions: Iterable[Decision]) -> Iterator[str]:
     concerned = [d for d in decisions if not expected.fired or d.key == expected.fired]
     chosen = [d.play for d in concerned if d.outcome is Outcome.CHOSEN]
-    if expected.play and not expected.dropped and expected.play not in chosen:
+    if expected.play and expected.sent_to < 0 and not expected.dropped and expected.play not in chosen:
         yield f"expected the play {expected.play} to be chosen"
+    if expected.sent_to >= 0 and (got := _recipients(expected.play, decisions)) != expected.sent_to:
+        yield f"expected {expected.play} to be sent to {expected.sent_to}, and {got} got it"
     if expected.dropped and expected.dropped not in {d.gate for d in concerned}:
         yield f"expected its decision to be dropped at {expected.dropped}"
+
+
+def _recipients(play: str, decisions: Iterable[Decision]) -> int:
+    return len({d.recipient for d in decisions if d.play == play and d.outcome is Outcome.CHOSEN})
 
 
 def _is_resolved(key: str, signals: Iterable[Signal]) -> bool:

@@ -11,6 +11,7 @@ from engine.model import HOUR_MS
 from engine.ports import As
 from engine.spec.consent import read_consent
 from engine.spec.holdout import read_holdout
+from engine.spec.members import FanOutSpec
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
@@ -69,6 +70,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Node | None
     arbitration: ArbitrationDocument
     holdout: Node | None
+    fan_out: FanOutSpec
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -79,6 +81,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         inhibits=tuple(_inhibits(rules.inhibits, known, scope)),
         holdout=read_holdout(rules.holdout, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
+        fan_out=rules.fan_out,
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from engine.model import HOUR_MS
+from engine.spec.members import FanOutSpec
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,3 +115,4 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: tuple[InhibitSpec, ...] = ()
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
+    fan_out: FanOutSpec = FanOutSpec()

@@ -11,6 +11,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
 from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
+from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -80,6 +81,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
+    fan_out: Annotated[FanOutDocument | None, "above how many members a person is asked first"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -125,6 +127,7 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+        fan_out=read_fan_out(document.fan_out),
     )
 
 

@@ -22,10 +22,8 @@ LATER = frozenset(
         "forecast_of",
         "date",
         "score",
-        "for_each",
         "happened",
         "fired",
-        "sent_to",
     )
 )
 

@@ -49,6 +49,7 @@ class ExpectDocument(msgspec.Struct, frozen=True, kw_only=True):
     resolved: Annotated[str, As.TEXT, "the entity whose signal has resolved by then"] = ""
     play: Annotated[str, As.TEXT, "the play that was chosen"] = ""
     fired_in_total: Annotated[Node | None, RAW, "how many signals have fired by then"] = None
+    sent_to: Annotated[Node | None, RAW, "how many have got the play by then"] = None
     dropped: Annotated[str, As.TEXT, "the gate at which the decision was held or dropped"] = ""
     because: Annotated[tuple[str, ...], As.TEXTS, "names that occur in the signal's story"] = ()
 
@@ -209,6 +210,10 @@ def _expect(node: Node, start: int, world: World) -> TestExpect | None:
         world.report.error(node, "bad-expect", "'nothing' and a signal that fired exclude each other")
     if line.play and line.play not in world.plays:
         world.report.error(written.nodes["play"], "unknown-play", unknown("play", line.play, world.plays))
+    if line.sent_to is not None and not line.play:
+        world.report.error(
+            written.nodes["sent_to"], "missing-key", "'sent_to' goes with 'play', which so many have got"
+        )
     return TestExpect(
         at=-1 if line.at is None else _moment(line.at, start, world.scope),
         nothing=line.nothing,
@@ -218,6 +223,7 @@ def _expect(node: Node, start: int, world: World) -> TestExpect | None:
         fired_in_total=-1 if line.fired_in_total is None else _total(line.fired_in_total, world.scope),
         dropped=line.dropped,
         because=line.because,
+        sent_to=-1 if line.sent_to is None else _total(line.sent_to, world.scope),
         place=node.place,
     )
 
