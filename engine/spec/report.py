@@ -22,7 +22,6 @@ LATER = frozenset(
         "forecast_of",
         "date",
         "score",
-        "happened",
         "fired",
     )
 )

@@ -40,10 +40,6 @@ LATER = {
         ["score"],
     ),
     "a date": ('when: {date: {of: account.ends_on, before: 20d, at: "08:00"}}\n', ["date"]),
-    "what happened": (
-        f"watch: {{visits: {COUNT}}}\nwhen: {{visits: {{above: 1}}}}\nunless: {{happened: {{event: case.opened}}}}\n",
-        ["happened"],
-    ),
 }
 
 
