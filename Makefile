@@ -49,6 +49,7 @@ $(KAFKA)/.ready: tests/kafka/pom.xml
 
 bench: $(READY) ## Measure speed and print the figures
 	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/deciding.py
 
 bench-kafka: $(READY) $(KAFKA)/.ready .make/bench/.ready ## Measure the worker on a real Kafka, beside other stream processors
 	$(BIN)/python benchmarks/kafka.py

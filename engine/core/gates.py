@@ -16,6 +16,7 @@ from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
+from engine.core.snooze import snoozed
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
@@ -40,6 +41,11 @@ Gate: TypeAlias = Callable[[Candidate], Stop | None]
 def _mode(candidate: Candidate) -> Stop | None:
     mode = candidate.signal.mode
     return None if mode is Mode.LIVE else Stop(mode.value, f"the detector is {mode.value}; it would have gone on")
+
+
+def _snoozed(candidate: Candidate) -> Stop | None:
+    sentence = snoozed(candidate)
+    return Stop("snoozed", sentence) if sentence else None
 
 
 def _cooldown(candidate: Candidate) -> Stop | None:
@@ -115,6 +121,7 @@ def _expired(candidate: Candidate) -> Stop | None:
 # The order is part of the promise: the first gate that stops a candidate names the reason.
 FOR_ALL: tuple[Gate, ...] = (
     _mode,
+    _snoozed,
     _cooldown,
     _resolved,
     _not_told,
@@ -135,13 +142,19 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
     stop = _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
+    if not candidate.play.fallback:
+        return candidate, _first_stop(FOR_CUSTOMERS, candidate)
     ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 
 
 def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
-    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+    for gate in gates:
+        stopped = gate(candidate)
+        if stopped is not None:
+            return stopped
+    return None
 
 
 def kept_back(candidate: Candidate) -> Stop | None:

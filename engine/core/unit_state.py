@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 import msgspec
 
@@ -101,7 +100,8 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
+    known; `runner_up` is the play that would go instead.
     """
 
     signal: Signal
@@ -114,6 +114,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     round: int = 0
     factors: Mapping[str, float] = {}
+    priority: float = 0.0
     runner_up: str = ""
 
     @property
@@ -122,17 +123,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.play.to == "customer" and self.play.purpose != "critical" and not self.play.mandatory
 
     @property
-    def priority(self) -> float:
-        """What it is worth beside others: the product of its factors, 0 before they are known."""
-        return round(prod(self.factors.values()), 6) if self.factors else 0.0
-
-    @property
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
         return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
 
-    def profile_of(self, kind: str) -> dict[str, Json]:
+    def profile_of(self, kind: str) -> Mapping[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""
         return profile_of(self.signal, self.unit, kind)
 
@@ -142,7 +138,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.signal.at, self.signal.id, self.play.name
 
 
-def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
+def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
     What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours. Of a
@@ -155,8 +151,9 @@ def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
     if signal.entity != kind:
         return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
     own = f"{kind}:{signal.key}"
-    times, known = unit.attribute_times.get(own, {}), unit.attributes.get(own, {})
-    return {**signal.attributes, **{name: value for name, value in known.items() if times.get(name, 0) > signal.at}}
+    times, known = unit.attribute_times.get(own), unit.attributes.get(own)
+    newer = [name for name, at in times.items() if at > signal.at] if times and known else ()
+    return {**signal.attributes, **{name: known[name] for name in newer}} if known and newer else signal.attributes
 
 
 def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:

@@ -88,6 +88,15 @@ class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
 
 
+class SnoozeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing of `what` (all, play:NAME, detector:NAME, customer:c7) is done from one moment until another."""
+
+    what: str
+    until_ms: int
+    because: str
+    from_ms: int = 0
+
+
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
 
@@ -131,4 +140,5 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
     reactions: Reactions | None = None
+    snoozes: tuple[SnoozeSpec, ...] = ()
     fan_out: FanOutSpec = FanOutSpec()

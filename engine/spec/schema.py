@@ -231,6 +231,7 @@ _ROW: Schema = {
 }
 _LINE: Raw = {
     (ExpectDocument, "at"): {"type": "string"},
+    (ExpectDocument, "factors"): _named({"type": "number"}),
     (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
     (ExpectDocument, "sent_to"): {"type": "integer", "minimum": 0},
 }

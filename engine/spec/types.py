@@ -106,6 +106,7 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     """What must be so at `at` (absolute ms; -1 = at the end of the test).
 
     `nothing`: no signal fired up to then. `fired`: this entity's signal opened by then. `resolved`: closed by then.
+    `dropped` and `held` name the gate that stopped the decision as it stood then; `factors` are those that are asked.
     """
 
     __test__ = False
@@ -116,13 +117,20 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     play: str = ""
     fired_in_total: int = -1
     dropped: str = ""
+    held: str = ""
+    priority: float = 0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
     because: tuple[str, ...] = ()
     place: Place = Place()
     sent_to: int = -1
 
 
 class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`)."""
+    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`).
+
+    With `rules`, all detectors take part and the project's rules for deciding hold; without, the detector is alone.
+    """
 
     __test__ = False
     name: str
@@ -130,6 +138,7 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
     profile: Mapping[str, Json]
     given: tuple[TestGiven, ...]
     expect: tuple[TestExpect, ...]
+    rules: bool = False
     place: Place = Place()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.core.effects import Effects
 from engine.model import Action, DeadLetter, Decision, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
+from engine.spec.policies import SnoozeSpec
 
 NOW = 1_772_409_600_000
 
@@ -97,6 +98,7 @@ def filled() -> Metrics:
     metrics.batch.observe(0.01)
     metrics.entities.labels("account").set(40)
     metrics.oldest.labels("decisions").set(NOW / 1000)
+    metrics.note_snoozes([SnoozeSpec(what="all", until_ms=NOW + 1, because="a test")], NOW)
     metrics.reload_ok.set(1)
     metrics.reload_at.set(NOW / 1000)
     for stage in ("route", "detect", "decide", "dispatch"):

@@ -28,6 +28,7 @@ from engine.spec import (
     project,
     quiet,
     reactions,
+    snoozes,
     streams,
 )
 from engine.spec import detectors as detector_page
@@ -60,6 +61,7 @@ WRITTEN = {
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
