@@ -7,7 +7,7 @@ by the partition that has the group; an event writes the one drawer that it conc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -147,6 +147,11 @@ def drawers_of(group: str, member: str) -> str:
 
 def are_drawers(kind: str) -> bool:
     return _SIGN in kind
+
+
+def drawers_in(kinds: Iterable[str], group: str, key: str) -> list[tuple[str, str]]:
+    """(kind, key) of all drawers that a group may have."""
+    return [(kind, each) for kind in kinds if kind.startswith(f"{group}{_SIGN}") for each in drawer_keys(key)]
 
 
 def drawer_keys(group: str) -> list[str]:

@@ -59,6 +59,12 @@ class Metrics:
         made = self.registry
         self.fired = Counter("beforehand_signals_fired", "Signals opened", ["detector", "mode"], registry=made)
         self.resolved = Counter("beforehand_signals_resolved", "Signals closed", ["detector"], registry=made)
+        self.members = Counter(
+            "beforehand_members_addressed",
+            "Signals of groups passed on to members, by the step of the incident",
+            ["detector", "step"],
+            registry=made,
+        )
         self.decisions = Counter(
             "beforehand_decisions",
             "Decisions by outcome and the gate that stopped them",
@@ -126,7 +132,9 @@ class Metrics:
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:
-            if signal.state == "firing":
+            if signal.member is not None:
+                self.members.labels(signal.detector, _step(signal.state, signal.member.step)).inc()
+            elif signal.state == "firing":
                 self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
             else:
                 self.resolved.labels(signal.detector).inc()
@@ -276,9 +284,10 @@ class WorkerMetrics:
         tally = self._firing.get(partition)
         if tally is None:
             return
-        for signal in effects.signals:
+        own = [signal for signal in effects.signals if signal.member is None]
+        for signal in own:
             tally[signal.detector] += 1 if signal.state == "firing" else -1
-        self._show_firing({signal.detector: 0 for signal in effects.signals})
+        self._show_firing({signal.detector: 0 for signal in own})
 
     def open_signals(self, partition: int) -> Mapping[str, int]:
         """How many signals of each detector are open in a detect partition, to be kept with its state."""
@@ -313,6 +322,11 @@ class WorkerMetrics:
             open_now.update(tally)
         for detector, count in open_now.items():
             self.firing.labels(detector).set(count)
+
+
+def _step(state: str, step: str) -> str:
+    """A member's step as a label: of updates it does not matter which one it is."""
+    return "resolved" if state == "resolved" else step.partition(":")[0]
 
 
 def _seconds(at_ms: int, now_ms: int) -> float:

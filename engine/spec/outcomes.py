@@ -16,9 +16,12 @@ GATES = (
     "snoozed",
     "cooldown",
     "resolved",
+    "not_told",
     "only_if",
     "unless",
     "inhibited",
+    "approval",
+    "spread",
     "consent",
     "limits",
     "quiet_hours",
@@ -27,7 +30,7 @@ GATES = (
     "holdout",
 )
 # The gates that a test of a detector alone can meet; the others are rules of the project.
-OF_A_DETECTOR = ("cooldown", "resolved", "only_if", "unless")
+OF_A_DETECTOR = ("cooldown", "resolved", "not_told", "only_if", "unless", "approval", "spread")
 FACTORS = ("chance", "context", "value", "lever")
 _OF_RULES = ("priority", "factors", "runner_up")
 
