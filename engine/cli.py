@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from engine.commands.approve import approve
 from engine.commands.options import CONFIG, DATA, STATE, ConfigOption, DataOption, StateOption, time_of
 from engine.commands.snooze import snooze
 from engine.errors import OperatorError, Problem, SpecError
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(snooze)
+app.command()(approve)
 
 
 def main() -> None:

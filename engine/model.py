@@ -131,7 +131,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `incident` is the id of the group's signal, `of` that of the member's first signal, `play` that of the clause, and
     `group` the group's kind. `step`: "first", "update:n" when a fact changed, "all-clear" when it is over; "ask" goes
-    to a person about all `members` there were at the beginning; "approved" and "declined" pass on what that one said.
+    to a person about all `members` there are by then; "approved" and "declined" pass on what that one said.
     `verdict`: "asked" while that is awaited, then "approved" or "declined", `by` whom and `because` of what.
     Nothing goes out before `not_before`. `facts` come from the member's own event, `attributes` are the group's.
     """

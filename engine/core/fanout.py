@@ -24,7 +24,7 @@ from engine.model import Event, Json, Membership, Signal
 from engine.spec.members import APPROVED
 
 ASKED, IS_APPROVED, IS_DECLINED = "asked", "approved", "declined"
-ASK = "ask"
+ASK, FIRST = "ask", "first"
 
 
 class Met(msgspec.Struct):
@@ -138,10 +138,14 @@ class FanOut:
             found |= members
         incident = Incident(signal.id, signal.started_at, len(found), signal.cooldown_until)
         roll[3] = incident
-        if 0 < clause.guard.above < len(found):
+        self._ask_if_many(clause, incident, signal)
+        self._begin(clause, incident, signal, found)
+
+    def _ask_if_many(self, clause: Clause, incident: Incident, signal: Signal) -> None:
+        """The flood guard: who joins counts, too."""
+        if 0 < clause.guard.above < incident.members and not incident.verdict:
             incident.verdict = ASKED
             self._effects.signals.append(_asking(signal, clause, incident))
-        self._begin(clause, incident, signal, found)
 
     def _begin(self, clause: Clause, incident: Incident, signal: Signal, found: Mapping[str, Member]) -> None:
         turns = _turns(clause, incident, found, signal.at)
@@ -175,20 +179,17 @@ class FanOut:
         """After the detectors were judged: who joined an incident that was open before, and for whom a fact changed."""
         for met in found:
             incident = incident_in(self._cabinet.roll(met.clause, group))
-            if incident is None or met.incident != incident.id:
-                continue
-            member = met.member
-            if member.since != incident.since:
-                if not met.clause.spec.keep_adding:
-                    continue
-                member.since, member.updates, step = incident.since, 0, "first"
-            elif met.is_changed:
-                member.updates += 1
-                step = f"update:{member.updates}"
-            else:
+            step = _next_step(met, incident)
+            if incident is None or not step:
                 continue
             signal = self._group_signal(met.clause, group, kind, incident)
-            self._pass_on(signal, met.clause, incident, met.name, member, step)
+            if step == FIRST:
+                met.member.since, met.member.updates = incident.since, 0
+                incident.members += 1
+                self._ask_if_many(met.clause, incident, signal)
+            else:
+                met.member.updates += 1
+            self._pass_on(signal, met.clause, incident, met.name, met.member, step)
 
     def _group_signal(self, clause: Clause, group: Entity, kind: KindPlan, incident: Incident) -> Signal:
         """The group's signal as it is now, to be passed on."""
@@ -231,7 +232,7 @@ class FanOut:
         incident: Incident,
         name: str,
         member: Member,
-        step: str = "first",
+        step: str = FIRST,
         *,
         not_before: int = 0,
     ) -> None:
@@ -255,7 +256,7 @@ class FanOut:
         self._effects.signals.append(
             msgspec.structs.replace(
                 signal,
-                id=first if step == "first" else digest(first, step),
+                id=first if step == FIRST else digest(first, step),
                 entity=kind,
                 key=name,
                 unit=unit_of(self._project.unit, kind, name, related),
@@ -265,6 +266,15 @@ class FanOut:
                 member=membership,
             )
         )
+
+
+def _next_step(met: Met, incident: Incident | None) -> str:
+    """At which step of an open incident a member is, of whom an event told; "" where there is nothing to say."""
+    if incident is None or met.incident != incident.id:
+        return ""
+    if met.member.since != incident.since:
+        return FIRST if met.clause.spec.keep_adding else ""
+    return f"update:{met.member.updates + 1}" if met.is_changed else ""
 
 
 def _asking(signal: Signal, clause: Clause, incident: Incident) -> Signal:

@@ -41,7 +41,7 @@ class Member(msgspec.Struct, array_like=True):
 
 
 class Incident(msgspec.Struct, array_like=True):
-    """An open signal of the group: its id and beginning, how many members it had then, and what a person said of it."""
+    """An open signal of the group: its id and beginning, to how many it was passed on, and what a person said of it."""
 
     id: str
     since: int

@@ -32,7 +32,8 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     entity = chain.entities.get(judge.spec.per, key)
     if entity is None and not signals:
         raise OperatorError(f"nothing is known of {judge.spec.per} {key!r}")
-    lines = [f"{detector}, {judge.spec.per} {key}", ""]
+    kind = signals[0].entity if entity is None else judge.spec.per
+    lines = [f"{detector}, {kind} {key}", ""]
     if entity is not None and at is None:
         lines += [*_present(judge, entity, max(chain.now, entity.seen_at)), *roll_lines(plan, judge, entity), ""]
     lines += _past(signals, decisions, at, store.decided_at)

@@ -15,7 +15,7 @@ from engine.shells.times import iso, moment
 
 
 class FanOutReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backtest says of one play for each member of a group: `most` in one incident when it began."""
+    """What a backtest says of one play for each member of a group: at `most` so many in one incident."""
 
     play: str
     incidents: int
@@ -48,7 +48,7 @@ def fan_out_lines(reports: Iterable[FanOutReport]) -> Iterator[str]:
     for one in reports:
         asked = f"; a person asked first {one.asked} times" if one.asked else ""
         times = "1 incident" if one.incidents == 1 else f"{one.incidents:,} incidents"
-        yield f"  {one.play}: {one.addressed:,} members in {times}, {one.most:,} at once at most{asked}"
+        yield f"  {one.play}: {one.addressed:,} members in {times}, {one.most:,} in one at most{asked}"
 
 
 # ---- explain
@@ -64,7 +64,7 @@ def roll_lines(plan: Plan, judge: Judge, group: Entity) -> Iterator[str]:
         yield f"  {clause.spec.play} for each {clause.spec.kind}: {slot[0]:,} members are known{beyond}"
         incident = incident_in(slot)
         if incident is not None:
-            yield f"    incident {incident.id}: {incident.members:,} members when it began{_verdict(clause, incident)}"
+            yield f"    incident {incident.id}: passed on to {incident.members:,}{_verdict(clause, incident)}"
 
 
 def _verdict(clause: Clause, incident: Incident) -> str:

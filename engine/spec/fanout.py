@@ -171,6 +171,10 @@ def check_fan_out(
     policy = project.policies.fan_out
     if policy.ask:
         _check_asking(policy.ask, project.place, plays, world)
+    stream = carries_verdicts(project)
+    if stream is not None and (stream.maps or stream.format != "jsonl"):
+        message = f"'{stream.name}' brings {APPROVED}, which is written as it is - leave out 'map' and 'format: csv'"
+        world.report.error(stream.place, "bad-stream", message)
     for detector in detectors:
         for clause in detector.for_each:
             place = clause.place or detector.place
@@ -179,7 +183,7 @@ def check_fan_out(
             if clause.ask_above and not (clause.ask or policy.ask):
                 message = "above so many members nobody would be asked - add 'ask', the play that asks"
                 world.report.error(place, "missing-key", message)
-            if (clause.ask_above or policy.ask_above) and not carries_verdicts(project):
+            if (clause.ask_above or policy.ask_above) and stream is None:
                 message = (
                     f"no stream brings what people say of it - add one with events: [{APPROVED}, {DECLINED}], as in "
                     f"approvals: {{from: approvals.jsonl, events: [{APPROVED}, {DECLINED}]}}"

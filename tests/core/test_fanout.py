@@ -263,6 +263,18 @@ def test_once_approved_all_are_told_and_who_joins_as_well() -> None:
     ]
 
 
+def test_who_joins_counts_for_the_guard_as_well() -> None:
+    it = world(policies=GUARD)
+    for number in range(3):
+        scan(it, "ada", f"{number}m")
+    scan(it, "bob", "5m")
+    scan(it, "eve", "6m")
+    assert [who for who, *_ in told(it)] == ["ada", "bob"]
+    assert [one.gate for one in of(it, "eve")] == ["approval"]
+    it.event("fanout.approved", "20m", region="north")
+    assert [who for who, *_ in told(it)] == ["ada", "bob", "eve"]
+
+
 def test_once_declined_nobody_is_told_and_it_says_by_whom() -> None:
     it = flood(clause(all_clear="over"))
     it.event("fanout.declined", "20m", region="north", by="lena", because="too many")
