@@ -77,7 +77,7 @@ class FanOut:
         incident = incident_in(roll)
         member, facts = members.get(name), [read_path(event.attributes, path) for path in clause.spec.facts]
         if member is None:
-            self._tidy(clause, group, members)
+            self._tidy(clause, group, members, group.seen_at)
             if roll[0] >= clause.spec.at_most_members and not self._make_room(clause, group):
                 self._turn_away(clause, group, event)
                 return None
@@ -93,11 +93,11 @@ class FanOut:
         self._cabinet.touch(drawer, event.at)
         return Met(clause, name, member, incident.id if incident else "", is_changed)
 
-    def _tidy(self, clause: Clause, group: Entity, members: dict[str, Member]) -> None:
+    def _tidy(self, clause: Clause, group: Entity, members: dict[str, Member], now: int) -> None:
         """Let go of those in one drawer who have not been seen for too long."""
         roll = self._cabinet.roll(clause, group)
         incident = incident_in(roll)
-        gone = outdated(members, group.seen_at - clause.spec.over_ms, incident.since if incident else 0)
+        gone = outdated(members, now - clause.spec.over_ms, incident.since if incident else 0)
         for name in gone:
             del members[name]
         roll[0] = max(0, roll[0] - len(gone))
@@ -110,7 +110,7 @@ class FanOut:
         roll[0], roll[1] = 0, group.seen_at
         for drawer, members in self._cabinet.all(clause, group):
             roll[0] += len(members)
-            self._tidy(clause, group, members)
+            self._tidy(clause, group, members, group.seen_at)
             self._entities.touch(drawer)
         return bool(roll[0] < clause.spec.at_most_members)
 
@@ -133,7 +133,7 @@ class FanOut:
         roll[0], roll[2] = 0, 0
         for drawer, members in self._cabinet.all(clause, group):
             roll[0] += len(members)
-            self._tidy(clause, group, members)
+            self._tidy(clause, group, members, signal.at)
             self._entities.touch(drawer)
             found |= members
         incident = Incident(signal.id, signal.started_at, len(found), signal.cooldown_until)
@@ -167,7 +167,7 @@ class FanOut:
         roll[0] = 0
         for drawer, members in self._cabinet.all(clause, group):
             roll[0] += len(members)
-            self._tidy(clause, group, members)
+            self._tidy(clause, group, members, signal.at)
             self._entities.touch(drawer)
 
     def _addressed(self, clause: Clause, group: Entity, incident: Incident) -> dict[str, Member]:
