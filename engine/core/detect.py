@@ -94,10 +94,8 @@ class Detect:
         found = ops.glance(entity, entity.seen_at)
         if found or ops.timed or entity.episodes is not None:
             self.look(ops, found, entity, kind, is_late=at < entity.seen_at)
-        if met:
-            self._fan_out.follow_up(entity, kind, met)
-        if ops.judges_fan_out:
-            self._fan_out.heard(entity, kind, event)
+        if met or ops.judges_fan_out:
+            self._fan_out.go_on(entity, kind, met, event)
         if refused:
             self._too_late(routed)
 

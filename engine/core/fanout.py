@@ -21,7 +21,7 @@ from engine.core.plan import Judge, KindPlan, Plan
 from engine.core.state import Entity
 from engine.core.units import unit_of
 from engine.model import Event, Json, Membership, Signal
-from engine.spec.members import APPROVED
+from engine.spec.members import APPROVED, DECLINED
 
 ASKED, IS_APPROVED, IS_DECLINED = "asked", "approved", "declined"
 ASK, FIRST = "ask", "first"
@@ -175,8 +175,14 @@ class FanOut:
         drawers = self._cabinet.all(clause, group)
         return {name: one for _, members in drawers for name, one in members.items() if one.since == incident.since}
 
-    def follow_up(self, group: Entity, kind: KindPlan, found: Iterable[Met]) -> None:
-        """After the detectors were judged: who joined an incident that was open before, and for whom a fact changed."""
+    def go_on(self, group: Entity, kind: KindPlan, found: Iterable[Met], event: Event) -> None:
+        """After the detectors were judged: what the event means to an incident that was open before."""
+        self._follow_up(group, kind, found)
+        if event.event in (APPROVED, DECLINED):
+            self._hear(group, kind, event)
+
+    def _follow_up(self, group: Entity, kind: KindPlan, found: Iterable[Met]) -> None:
+        """Who joined, and for whom a fact changed."""
         for met in found:
             incident = incident_in(self._cabinet.roll(met.clause, group))
             step = _next_step(met, incident)
@@ -199,7 +205,7 @@ class FanOut:
 
     # ---- what a person said of it
 
-    def heard(self, group: Entity, kind: KindPlan, event: Event) -> None:
+    def _hear(self, group: Entity, kind: KindPlan, event: Event) -> None:
         """Somebody has approved or declined."""
         wanted, is_found = event.attributes.get("incident"), False
         for clause in kind.clauses:

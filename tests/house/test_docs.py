@@ -19,6 +19,7 @@ from engine import cli
 from engine.spec import (
     consent,
     deciding,
+    fanout,
     filters,
     happened,
     holdout,
@@ -63,6 +64,9 @@ WRITTEN = {
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
     "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
+    "entry of then for each member": (fanout.ForEachDocument, "fan-out.md"),
+    "who is a member": (fanout.SeenInDocument, "fan-out.md"),
+    "flood guard": (fanout.FanOutDocument, "fan-out.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
     "stream": (streams.StreamDocument, "architecture.md"),
