@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.core.effects import Effects
-from engine.model import Action, DeadLetter, Decision, Mode, Outcome, Severity, Signal
+from engine.model import Action, DeadLetter, Decision, Membership, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
 from engine.spec.policies import SnoozeSpec
 
@@ -78,6 +80,8 @@ def an_action(detector: str) -> Action:
 def effects_of(detector: str) -> Effects:
     effects = Effects()
     effects.signals += [a_signal(detector), a_signal(detector, "resolved"), a_signal(detector)]
+    member = Membership(incident="i1", of="s2", group="region", play="call")
+    effects.signals.append(msgspec.structs.replace(a_signal(detector), id="s2", member=member))
     effects.decisions.append(a_decision(detector))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
