@@ -18,6 +18,8 @@ streams:
 sinks: {log: {kind: file, path: actions.jsonl}}
 channels: {email: log, desk: log}
 """
+# With 60 members at the beginning, a person is asked.
+GUARD = "fan_out: {ask_above: 55, ask: may-we-tell-them}\n"
 DETECTORS = """
 detector: regional-delivery-trouble
 owner: logistics-desk
@@ -42,6 +44,8 @@ PLAYS = """
 {play: apologise-for-delay, channel: email, class: service, owner: care, text: "{{ order.id }}: {{ new_date }}."}
 ---
 {play: on-time-again, channel: email, class: service, owner: care, text: "{{ order.id }} is on its way again."}
+---
+{play: may-we-tell-them, to: owner, channel: desk, class: service, owner: care, text: "{{ members }}: {{ incident }}"}
 """
 
 
