@@ -149,6 +149,15 @@ def are_drawers(kind: str) -> bool:
     return _SIGN in kind
 
 
+def are_drawers_of(kind: str, member: str) -> bool:
+    return kind.endswith(f"{_SIGN}{member}")
+
+
+def group_of(drawer: Entity) -> str:
+    """The id of the group whose drawer it is."""
+    return drawer.key.rpartition("#")[0]
+
+
 def drawers_in(kinds: Iterable[str], group: str, key: str) -> list[tuple[str, str]]:
     """(kind, key) of all drawers that a group may have."""
     return [(kind, each) for kind in kinds if kind.startswith(f"{group}{_SIGN}") for each in drawer_keys(key)]
@@ -228,7 +237,7 @@ def forget_member(drawer: Entity, name: str) -> bool:
     is_changed = False
     for slot in drawer.slots:
         members = opened(slot) if slot is not None else {}
-        if drawer.kind.endswith(f"{_SIGN}{kind}") and members.pop(key, None) is not None:
+        if are_drawers_of(drawer.kind, kind) and members.pop(key, None) is not None:
             is_changed = True
         for member in members.values():
             if member.related.get(kind) == key:

@@ -124,3 +124,15 @@ def test_somebody_erased_is_no_member_any_more(project: Project) -> None:
     assert len(told) == 64
     assert "customer:c7" not in told
     assert not held
+
+
+def test_an_export_says_which_groups_know_somebody(project: Project) -> None:
+    [found] = json.loads(project.say("export", "customer:c7").stdout)["member_of"]
+    assert found == {
+        "group": "region:north",
+        "play": "apologise-for-delay",
+        "last_seen": "2026-01-05T00:02:20.000Z",
+        "event_id": "e7",
+        "seen_with": {"account": "a7", "order": "o7"},
+        "facts": {"new_date": "Friday"},
+    }
