@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from engine.commands.approve import approve
+from engine.commands.explain import explain
 from engine.commands.options import CONFIG, DATA, STATE, ConfigOption, DataOption, StateOption, time_of
 from engine.commands.snooze import snooze
 from engine.errors import OperatorError, Problem, SpecError
@@ -20,7 +21,6 @@ from engine.model import HOUR_MS
 from engine.shells import backtest as backtesting
 from engine.shells import company, erasing, exporting, local, logs, replaying, starting, trials, wiring
 from engine.shells import demo as demonstration
-from engine.shells.explain import explain as explained
 from engine.shells.kafka import erase as kafka_erase
 from engine.shells.kafka import export as kafka_export
 from engine.shells.kafka import generate as generating
@@ -29,7 +29,6 @@ from engine.shells.kafka import replay as kafka_replay
 from engine.shells.kafka.doctor import examine
 from engine.shells.kafka.settings import connection
 from engine.shells.preview import sampled
-from engine.shells.store import read_only
 from engine.shells.summary import Summary, counted
 from engine.shells.times import wall_ms
 
@@ -40,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(explain)
 app.command()(snooze)
 app.command()(approve)
 
@@ -250,19 +250,6 @@ def worker(
         metrics_port=metrics_port,
     )
     kafka_worker.run(configuration, options)
-
-
-@app.command()
-def explain(
-    detector: Annotated[str, typer.Argument(help="The detector's name.")],
-    entity: Annotated[str, typer.Argument(help="The id of the customer, account, order ...")],
-    config: ConfigOption = CONFIG,
-    state: StateOption = STATE,
-    at: Annotated[str, typer.Option(help="Only what had happened by then (ISO 8601).")] = "",
-) -> None:
-    """Say why a detector fired for somebody, or why it did not: values, thresholds, events, decisions."""
-    plan = wiring.plan_of(wiring.load_configuration(config))
-    typer.echo(explained(read_only(state), plan, detector, entity, time_of(at)))
 
 
 @app.command()

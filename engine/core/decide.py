@@ -15,6 +15,8 @@ import msgspec
 
 from engine.core.arbitrate import field_of, lost, ranked
 from engine.core.consent import is_consent, remember_consent
+from engine.core.course_state import Heard
+from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
 from engine.core.incidents import (
@@ -31,6 +33,7 @@ from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.listening import Listening
 from engine.core.records import Records
+from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
 from engine.model import Routed, Signal
@@ -86,6 +89,7 @@ class Decide:
         self._records = Records(configuration)
         self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
         self._listening = Listening(configuration)
+        self._courses = Courses(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
@@ -93,8 +97,11 @@ class Decide:
 
     def on_event(self, routed: Routed) -> None:
         """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
-        event = routed.event
-        if event.event in self._listening.types:
+        event, review = routed.event, self._project.policies.review
+        if review is not None and event.event == review.event:
+            if counted := verdict_of(review, self.units.change(routed.key), event):
+                self.effects.reviews[counted] += 1
+        elif event.event in self._listening.types:
             unit = self.units.change(routed.key)
             unit.heard.append(self._listening.heard(event))
             self._wake(routed.key, event.at)
@@ -203,6 +210,18 @@ class Decide:
             unit.heard = [one for one in unit.heard if one.at > now]
         for heard in reached:
             self._listening.remember(unit, heard)
+            self._follow(unit, heard, now)
+        self._courses.tidy(unit, now)
+
+    def _follow(self, unit: UnitState, heard: Heard, now: int) -> None:
+        """What an event means to the messages that went out, and to those that are to follow."""
+        news = self._courses.hear(unit, heard)
+        self.effects.decisions += [self._records.result(result) for result in news.results if result.course.signal]
+        for waiting, stop in news.stopped:
+            for candidate in self._candidates([waiting], unit, now):
+                self._settle(candidate, stop)
+        if news.is_unmatched:
+            self.effects.counts["unmatched", heard.stream] += 1
 
     def _decide(self, unit: UnitState, now: int) -> None:
         """Decide what is due, and all that was gathered if the gathering closes now."""
@@ -237,43 +256,67 @@ class Decide:
 
     def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
         for one in ready:
-            detector, play = self._detectors.get(one.signal.detector), self._plays.get(one.play)
+            detector, play = self._detectors.get(one.signal.detector), self._courses.play_at(one)
             if detector and play:
                 yield Candidate(
                     signal=one.signal,
                     detector=detector,
                     play=play,
-                    recipient=recipient_of(one.signal, play, unit),
+                    recipient=_recipient(one, play, unit),
                     channel=play.channel,
                     unit=unit,
                     project=self._project,
                     now=now,
                     round=one.round,
+                    step=one.step,
+                    answer=one.answer,
                 )
 
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
+            self._review(candidate)
             if stop.until:
                 self._hold(candidate, stop.until)
             if stop.gate == HOLDOUT:
                 remember_sent(candidate, is_shadow=True)
                 remember_told(candidate)
-            return
-        decision, action = self._records.chosen(candidate)
-        self.effects.decisions.append(decision)
-        self.effects.actions.append(action)
-        remember_sent(candidate, is_shadow=False)
-        remember_told(candidate)
+                self._courses.note(candidate, None)
+        else:
+            decision, action = self._records.chosen(candidate)
+            self.effects.decisions.append(decision)
+            self.effects.actions.append(action)
+            self._review(candidate)
+            remember_sent(candidate, is_shadow=False)
+            remember_told(candidate)
+            self._courses.note(candidate, action)
+        if (stop is None or not stop.until) and (step := self._courses.after(candidate, stop)):
+            candidate.unit.candidates.append(step)
+
+    def _review(self, candidate: Candidate) -> None:
+        """Have a person look at the newest decision, if it is among those."""
+        spec, decision = self._project.policies.review, self.effects.decisions[-1]
+        if spec is not None and is_sampled(candidate, decision):
+            _decision, would = self._records.chosen(candidate)
+            self.effects.actions.append(to_review(spec, candidate, decision, would))
+            self.effects.reviews[decision.play, ASKED] += 1
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
-        candidate.unit.candidates.append(again)
+        one, again = candidate, candidate.round + 1
+        held = Waiting(one.signal, one.play.name, one.now, until, again, step=one.step, answer=one.answer)
+        one.unit.candidates.append(held)
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
         forget_told(unit)
+
+
+def _recipient(waiting: Waiting, play: PlaySpec, unit: UnitState) -> str:
+    """Whoever replied is told who will see to it, whomever the message before was for."""
+    if waiting.answer and waiting.answer.whose and play.to == "customer":
+        return waiting.answer.whose
+    return recipient_of(waiting.signal, play, unit)
 
 
 def _due_alone(signal: Signal, play: PlaySpec) -> int:

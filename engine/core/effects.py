@@ -13,7 +13,10 @@ RAW_KEPT = 65_536
 
 
 class Effects:
-    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates."""
+    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates.
+
+    `reviews` is (play, `asked` or a verdict) -> how many.
+    """
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
@@ -21,6 +24,7 @@ class Effects:
         self.actions: list[Action] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.reviews: Counter[tuple[str, str]] = Counter()
 
     def merge(self, more: Effects) -> None:
         """Add what came after."""
@@ -29,6 +33,7 @@ class Effects:
         self.actions += more.actions
         self.dead_letters += more.dead_letters
         self.counts += more.counts
+        self.reviews += more.reviews
 
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
@@ -38,6 +43,7 @@ class Effects:
         taken.actions, self.actions = self.actions, taken.actions
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
+        taken.reviews, self.reviews = self.reviews, taken.reviews
         return taken
 
 

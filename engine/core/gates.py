@@ -10,17 +10,19 @@ import msgspec
 from engine.core.consent import channels_of, missing_consent
 from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
-from engine.core.incidents import ALL_CLEAR, conditions_of, its_turn, step_of, unapproved, untold
+from engine.core.incidents import ALL_CLEAR, conditions_of, is_update, its_turn, step_of, unapproved, untold
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
 from engine.core.snooze import snoozed
+from engine.core.suppress import suppressed
+from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import AttributeTest, Eligibility, Firing, Happened
+from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -56,6 +58,8 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 def _resolved(candidate: Candidate) -> Stop | None:
     if candidate.signal.root not in candidate.unit.resolved or step_of(candidate.signal) == ALL_CLEAR:
+        return None
+    if candidate.step != FIRST_STEP and not candidate.play.while_open:
         return None
     return Stop("resolved", "the signal closed before it was decided")
 
@@ -94,9 +98,27 @@ def _spread(candidate: Candidate) -> Stop | None:
     return Stop("spread", why, until) if why else None
 
 
+def _in_course(candidate: Candidate) -> Stop | None:
+    if candidate.step != FIRST_STEP or is_update(candidate.signal) or not is_under_way(candidate):
+        return None
+    return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
+
+
+def _course_held_out(candidate: Candidate) -> Stop | None:
+    """A colleague does not call whom the messages before were kept from."""
+    if candidate.step == FIRST_STEP or candidate.play.to == "customer" or not is_in_shadow(candidate):
+        return None
+    return Stop(HOLDOUT, "would have been sent; the course so far was held out")
+
+
 def _consent(candidate: Candidate) -> Stop | None:
     missing = missing_consent(candidate)
     return Stop("consent", missing) if missing else None
+
+
+def _suppressed(candidate: Candidate) -> Stop | None:
+    leaves_alone = suppressed(candidate)
+    return Stop("suppressed", leaves_alone) if leaves_alone else None
 
 
 def _limits(candidate: Candidate) -> Stop | None:
@@ -119,6 +141,7 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
 FOR_ALL: tuple[Gate, ...] = (
     _mode,
     _snoozed,
@@ -127,11 +150,12 @@ FOR_ALL: tuple[Gate, ...] = (
     _not_told,
     _only_if,
     _unless,
+    _in_course,
     _inhibited,
+    _course_held_out,
     _approval,
     _spread,
 )
-FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
@@ -139,7 +163,8 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
 
     If every channel is closed, that is by the first of them.
     """
-    stop = _first_stop(FOR_ALL, candidate)
+    # Whoever answers is owed a person, whatever has become of the signal.
+    stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
     if not candidate.play.fallback:

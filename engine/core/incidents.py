@@ -16,13 +16,21 @@ from engine.core.unit_state import Candidate, UnitState, Waiting
 from engine.model import Signal
 from engine.ports import NEVER
 from engine.spec.members import FanOutSpec, ForEach, guard_of
-from engine.spec.types import DetectorSpec, Eligibility
+from engine.spec.types import FIRST_STEP, DetectorSpec, Eligibility
 
 ALL_CLEAR, UPDATE = "all-clear", "update:"
 
 
 def step_of(signal: Signal) -> str:
     return "" if signal.member is None else signal.member.step
+
+
+def place_of(candidate: Candidate) -> str:
+    """Its place in the incident and in the play's course, as actions have it: `update:1`, or `all-clear reminder`."""
+    of_incident, of_course = step_of(candidate.signal) or FIRST_STEP, candidate.step
+    if of_incident == FIRST_STEP or of_course == FIRST_STEP:
+        return of_course if of_incident == FIRST_STEP else of_incident
+    return f"{of_incident} {of_course}"
 
 
 def clause_in(signal: Signal, detector: DetectorSpec) -> ForEach | None:
@@ -119,13 +127,13 @@ def absorbed(unit: UnitState, signal: Signal) -> bool:
     """An update of what has not been sent yet makes it say what is so now, and is no message of its own."""
     if not is_update(signal) or signal.member is None:
         return False
-    waiting = next((one for one in _waiting_of(unit, signal) if one.signal.state == "firing"), None)
-    if waiting is None or waiting.signal.member is None:
-        return False
-    fresh = msgspec.structs.replace(waiting.signal.member, facts=signal.member.facts)
-    related, event_ids = signal.related, signal.event_ids
-    waiting.signal = msgspec.structs.replace(waiting.signal, member=fresh, related=related, event_ids=event_ids)
-    return True
+    waiting = [one for one in _waiting_of(unit, signal) if one.signal.state == "firing" and one.answer is None]
+    for one in waiting:
+        if one.signal.member is not None:
+            fresh = msgspec.structs.replace(one.signal.member, facts=signal.member.facts)
+            related, event_ids = signal.related, signal.event_ids
+            one.signal = msgspec.structs.replace(one.signal, member=fresh, related=related, event_ids=event_ids)
+    return any(one.step == FIRST_STEP for one in waiting)
 
 
 def remember_told(candidate: Candidate) -> None:

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 
 import msgspec
 
+from engine.core.course_state import Answer, Course, Heard
 from engine.model import Json, Signal
-from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import FIRST_STEP, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own.
+    counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
+    `answer` the reply that it is to follow up.
     """
 
     signal: Signal
@@ -22,6 +24,8 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    step: str = FIRST_STEP
+    answer: Answer | None = None
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -45,21 +49,6 @@ class Word(msgspec.Struct, array_like=True, frozen=True):
     at: int
 
 
-class Heard(msgspec.Struct, array_like=True, frozen=True):
-    """An event that deciding wants, as far as it is needed: waits with its unit until time has come to it.
-
-    `whose` is the person it is about (`customer:ada`), "" for all of the unit. `met` are the conditions that it meets.
-    """
-
-    at: int
-    id: str
-    event: str
-    whose: str
-    met: tuple[str, ...] = ()
-    action: str = ""
-    play: str = ""
-
-
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
@@ -69,6 +58,8 @@ class UnitState(msgspec.Struct, array_like=True):
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
+    `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
+    `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
     `told` are the signals of groups' incidents of which its people were told, as long as those are open.
     """
 
@@ -83,6 +74,9 @@ class UnitState(msgspec.Struct, array_like=True):
     muting: dict[str, dict[str, str]] = {}
     heard: list[Heard] = []
     happened: dict[str, dict[str, int]] = {}
+    courses: list[Course] = []
+    tally: dict[str, tuple[int, int]] = {}
+    reviews: dict[str, str] = {}
     told: list[str] = []
 
     @property
@@ -100,6 +94,7 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
+    At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
     known; `runner_up` is the play that would go instead.
     """
@@ -116,6 +111,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     factors: Mapping[str, float] = {}
     priority: float = 0.0
     runner_up: str = ""
+    step: str = FIRST_STEP
+    answer: Answer | None = None
 
     @property
     def competes(self) -> bool:
@@ -126,7 +123,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
-        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+        begins = self.answer.at if self.answer else self.signal.at
+        return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
     def profile_of(self, kind: str) -> Mapping[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""

@@ -15,12 +15,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from engine.core.effects import Effects
 from engine.core.snooze import in_force
-from engine.model import Action, Mode, Outcome
+from engine.model import Action, Mode, Outcome, Signal
 from engine.spec.policies import SnoozeSpec
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
 # From milliseconds, which is what a decision takes, to the day that late events bring with them.
 _LATENCIES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_400)
+# How long a person takes, nights and weekends included.
+_ANSWERS_S = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 172_800, 345_600)
 _BATCHES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _RESTORES_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800)
 
@@ -71,12 +73,27 @@ class Metrics:
             ["outcome", "gate"],
             registry=made,
         )
+        self.reviews = Counter(
+            "beforehand_reviews",
+            "Decisions that went to a person, and verdicts",
+            ["play", "what"],
+            registry=made,
+        )
         self.snoozes = Gauge("beforehand_snoozes", "Snoozes in force, by what they hold back", ["what"], registry=made)
         self.decision_latency = Histogram(
             "beforehand_event_to_decision_seconds",
             "From the time a decision stands for to the moment it was made",
             ["detector"],
             buckets=_LATENCIES_S,
+            registry=made,
+        )
+
+        self.goals = Counter("beforehand_goals_reached", "Goals reached after a play", ["play"], registry=made)
+        self.time_to_human = Histogram(
+            "beforehand_time_to_human_seconds",
+            "From a hand-off, or another action for a colleague, until a person took it up",
+            ["play"],
+            buckets=_ANSWERS_S,
             registry=made,
         )
 
@@ -129,19 +146,28 @@ class Metrics:
         """Count what one batch led to. `now_ms` is the wall clock; 0 for recorded events, whose age means nothing."""
         for (what, stream), count in [*counts.items(), *effects.counts.items()]:
             self.counted.labels(what, stream).inc(count)
+        for (play, what), count in effects.reviews.items():
+            self.reviews.labels(play, what).inc(count)
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:
-            if signal.member is not None:
-                self.members.labels(signal.detector, _step(signal.state, signal.member.step)).inc()
-            elif signal.state == "firing":
-                self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
-            else:
-                self.resolved.labels(signal.detector).inc()
+            self._note_signal(signal)
         for decision in effects.decisions:
             self.decisions.labels(Outcome(decision.outcome).value, decision.gate).inc()
-            if now_ms:
+            if decision.outcome is Outcome.ANSWERED:
+                self.time_to_human.labels(decision.play).observe(decision.took_ms / 1000)
+            elif decision.outcome is Outcome.WORKED and decision.action_id:
+                self.goals.labels(decision.play).inc()
+            elif now_ms:
                 self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
+
+    def _note_signal(self, signal: Signal) -> None:
+        if signal.member is not None:
+            self.members.labels(signal.detector, _step(signal.state, signal.member.step)).inc()
+        elif signal.state == "firing":
+            self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
+        else:
+            self.resolved.labels(signal.detector).inc()
 
     def arrived(self, at_ms: int, now_ms: int) -> None:
         """Note how old an event was when it came; one of a batch is enough, each would cost more than it tells."""

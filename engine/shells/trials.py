@@ -49,6 +49,15 @@ def run_tests(configuration: Configuration, plugins: Plugins) -> list[Trial]:
     ]
 
 
+def decided_in(
+    configuration: Configuration, plugins: Plugins, detector: DetectorSpec, test: DetectorTest
+) -> tuple[Sequence[Signal], Sequence[Decision]]:
+    """What comes of a test that need not be written down anywhere."""
+    run = _Run(configuration, plugins, detector, test)
+    list(run.failures())
+    return run.signals, run.decisions
+
+
 class _Run:
     """One test: its detector alone, or with `rules` all of them as they run."""
 
@@ -65,8 +74,8 @@ class _Run:
         self._chain = Chain(plan)
         self._router = Router(project, plan.watched)
         self._profiled = consent_events(project.policies.consent)
-        self._signals: list[Signal] = []
-        self._decisions: list[Decision] = []
+        self.signals: list[Signal] = []
+        self.decisions: list[Decision] = []
         self._refused: list[DeadLetter] = []
 
     def failures(self) -> Iterator[str]:
@@ -78,7 +87,7 @@ class _Run:
             fed = self._feed_until(rows, fed, until)
             self._chain.take(Tick(until))
             self._collect()
-            yield from _unmet(expected, until, self._signals, self._concerning(expected), self._test.start)
+            yield from _unmet(expected, until, self.signals, self._concerning(expected), self._test.start)
         for letter in self._refused:
             yield f"{_where(self._test.place)}: a given row was refused: {letter.detail}"
 
@@ -96,21 +105,21 @@ class _Run:
 
     def _collect(self) -> None:
         effects = self._chain.drain()
-        self._signals += [signal for signal in effects.signals if signal.detector == self._detector]
-        self._decisions += effects.decisions
+        self.signals += [signal for signal in effects.signals if signal.detector == self._detector]
+        self.decisions += effects.decisions
 
     def _concerning(self, expected: TestExpect) -> list[Decision]:
         """Those about the play that a line names, whichever detector asked for it, else those of the detector."""
         if expected.play:
-            return [decision for decision in self._decisions if decision.play == expected.play]
-        return [decision for decision in self._decisions if decision.detector == self._detector]
+            return [decision for decision in self.decisions if decision.play == expected.play]
+        return [decision for decision in self.decisions if decision.detector == self._detector]
 
 
 def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorTest) -> ProjectSpec:
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
     Its rules for deciding are left out where the test does not ask for them: what a detector does must not depend on
-    how often somebody may be written to.
+    how often somebody may be written to. What people do with a message stays, as it ends the courses of plays.
     """
     said = consent_events(project.policies.consent) if test.rules else ()
     described = {name.split(".")[0] for name in test.profile if "." in name} | ({PERSON} if said else set())
@@ -124,7 +133,9 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
         for kind in sorted(described) or [cast[0].per]
     ]
     staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=(given, *profiles))
-    return staged if test.rules else msgspec.structs.replace(staged, wait_ms=0, policies=Policies())
+    if test.rules:
+        return staged
+    return msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))
 
 
 def consent_events(spec: ConsentSpec | None) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.fanout import MEMBER_NAMES, check_fan_out, texts_of
+from engine.spec.handoff import check_answers
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
 from engine.spec.report import Report, unknown
+from engine.spec.review import check_reviews
 from engine.spec.snoozes import read_snoozes
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
@@ -55,7 +57,10 @@ def load_all(
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
+    check_answers(project, node, {play.name: (play.spec, play.texts) for play in read_plays}, world)
     _check_cycles(read_detectors, world)
+    shares = {play.name: (play.spec.review_places, play.spec.place) for play in read_plays if play.spec}
+    check_reviews(project.policies.review, node.get("review") if node else None, shares, report)
     snoozes = files.snooze_documents(folder, report)
     project = _with_snoozes(project, snoozes, world)
     _check_fan_out(read_detectors, read_plays, project, world)

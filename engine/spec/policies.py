@@ -97,6 +97,17 @@ class SnoozeSpec(msgspec.Struct, frozen=True, kw_only=True):
     from_ms: int = 0
 
 
+class ReviewSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of 10,000 decisions go to a desk, by a channel; the event with a verdict on one, and what it may say."""
+
+    desk: str
+    channel: str
+    places: int
+    stopped: bool = False
+    verdicts: tuple[str, ...] = ("good", "bad")
+    event: str = "review.verdict"
+
+
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
 
@@ -116,7 +127,7 @@ class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reactions(msgspec.Struct, frozen=True, kw_only=True):
-    """What people do with a message: event type -> opened, clicked, dismissed, replied, acknowledged or bounced.
+    """What is done with a message: event type -> opened, clicked, dismissed, replied, acknowledged, answered, bounced.
 
     A message is remembered for `remember_ms`, so that what is done with it can be told from nothing.
     """
@@ -130,6 +141,27 @@ class Reactions(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.kinds)
 
 
+class Suppress(msgspec.Struct, frozen=True, kw_only=True):
+    """After so many messages that were `ignored` or `dismissed` (`of`) in a span, nothing goes to them for a while."""
+
+    after: int
+    of: tuple[str, ...]
+    within_ms: int
+    for_ms: int
+    ignored_after_ms: int
+
+
+class HandOff(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes over when somebody answers: the play for a colleague, and one for the customer if the desk is `away`.
+
+    `closed` is when the desk is, by the clock of its one zone; None = never.
+    """
+
+    play: str
+    away: str = ""
+    closed: QuietHours | None = None
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
@@ -140,5 +172,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
     reactions: Reactions | None = None
+    suppress: tuple[Suppress, ...] = ()
+    hand_off: HandOff | None = None
     snoozes: tuple[SnoozeSpec, ...] = ()
+    review: ReviewSpec | None = None
     fan_out: FanOutSpec = FanOutSpec()

@@ -13,7 +13,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
 from engine.spec.members import ForEach
-from engine.spec.policies import Chance, Policies
+from engine.spec.policies import Chance, Policies, Suppress
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -146,8 +146,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
-    `plays` are about the entity itself, `for_each` about each member of the group that it is.
-    """
+    `plays` are about the entity itself, `for_each` about its members."""
 
     name: str
     owner: str
@@ -174,6 +173,9 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 # ---- plays
 
+# The name of a play's first message among its steps.
+FIRST_STEP = "first"
+
 
 class Context(msgspec.Struct, frozen=True):
     """Where all of `when` is so, the play is worth `add` percent more."""
@@ -190,7 +192,9 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector.
+    of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
+    closing does, too. `recommend`: what a colleague should do when somebody answers. `review_places` of 10,000
+    decisions are looked at by a person, -1 = as many as the project says.
     """
 
     name: str
@@ -216,9 +220,24 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     lever: float = 0
     chance: Chance | None = None
     context: tuple[Context, ...] = ()
+    review_places: int = -1
     only_if: Eligibility = ()
     unless: Eligibility = ()
+    goal: Happened | None = None
+    stop_if: tuple[Happened, ...] = ()
+    steps: tuple[CourseStep, ...] = ()
+    while_open: bool = True
+    suppress: tuple[Suppress, ...] = ()
+    recommend: str = ""
     place: Place = Place()
+
+
+class CourseStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows `after_ms` after the message before it, as a play of the same name."""
+
+    name: str
+    after_ms: int
+    play: PlaySpec
 
 
 # ---- the project file

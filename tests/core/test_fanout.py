@@ -149,7 +149,7 @@ def test_who_was_not_told_hears_neither_more_nor_an_end() -> None:
     scan(it, "ada", "4m", date="tuesday")
     it.wait_until("3h")
     assert [(one.gate, one.step) for one in of(it, "ada")][1:] == [
-        ("limits", "first"),
+        ("limits", ""),
         ("not_told", "update:1"),
         ("not_told", "all-clear"),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from msgspec.structs import replace
 
 from engine.core.effects import Effects
 from engine.model import Action, DeadLetter, Decision, Membership, Mode, Outcome, Severity, Signal
@@ -81,10 +81,13 @@ def effects_of(detector: str) -> Effects:
     effects = Effects()
     effects.signals += [a_signal(detector), a_signal(detector, "resolved"), a_signal(detector)]
     member = Membership(incident="i1", of="s2", group="region", play="call")
-    effects.signals.append(msgspec.structs.replace(a_signal(detector), id="s2", member=member))
+    effects.signals.append(replace(a_signal(detector), id="s2", member=member))
     effects.decisions.append(a_decision(detector))
+    effects.decisions.append(replace(a_decision(detector), outcome=Outcome.WORKED, gate="goal"))
+    effects.decisions.append(replace(a_decision(detector), outcome=Outcome.ANSWERED, gate="hand_off", took_ms=90_000))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
+    effects.reviews["call", "asked"] += 1
     return effects
 
 

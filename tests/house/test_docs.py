@@ -18,9 +18,11 @@ import sinks
 from engine import cli
 from engine.spec import (
     consent,
+    courses,
     deciding,
     fanout,
     filters,
+    handoff,
     happened,
     holdout,
     kafka,
@@ -29,8 +31,10 @@ from engine.spec import (
     project,
     quiet,
     reactions,
+    review,
     snoozes,
     streams,
+    suppress,
 )
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
@@ -59,9 +63,15 @@ WRITTEN = {
     "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
     "what happened": (happened.HappenedDocument, "detectors.md"),
     "reactions": (reactions.ReactionsDocument, "reactions.md"),
+    "goal": (courses.GoalDocument, "reactions.md"),
+    "step of a course": (courses.CourseStepDocument, "reactions.md"),
+    "suppress": (suppress.SuppressDocument, "reactions.md"),
+    "hand-off": (handoff.HandOffDocument, "reactions.md"),
+    "business hours": (handoff.HoursDocument, "reactions.md"),
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "review": (review.ReviewDocument, "deciding.md"),
     "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "entry of then for each member": (fanout.ForEachDocument, "fan-out.md"),

@@ -85,7 +85,7 @@ def test_the_stories_meet_what_only_fan_out_has() -> None:
     log = b"".join(crowd.straight(*happenings(seed)) for seed in range(6))
     for found in ("approval", "spread", "not_told", "resolved"):
         assert f'"gate":"{found}"'.encode() in log, found
-    for step in ("first", "update:1", "all-clear", "ask"):
+    for step in ("update:1", "all-clear", "ask"):
         assert f'"step":"{step}"'.encode() in log, step
 
 
