@@ -148,7 +148,7 @@ class Records:
         values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
         if signal.member is not None:
             values |= {**signal.member.facts, "members": signal.member.members}
-            values |= {"incident": signal.member.incident, "step": signal.member.step}
+            values |= {"incident": signal.member.incident, "step": place_of(candidate)}
         for kind, key in {**signal.related, signal.entity: signal.key}.items():
             values[kind] = {"id": key, "name": key, **candidate.profile_of(kind)}
         if candidate.answer:

@@ -9,7 +9,7 @@ import msgspec
 from engine.model import Decision, Mode
 from engine.spec.members import FanOutSpec, ForEach
 from engine.spec.policies import LimitSpec, Policies
-from engine.spec.types import AttributeTest, DetectorSpec, StreamSpec
+from engine.spec.types import AttributeTest, CourseStep, DetectorSpec, StreamSpec
 from tests.core.worlds import World, compare, detector, is_, ms, play, watch
 
 PLAYS = (
@@ -328,3 +328,15 @@ def test_restarts_make_no_difference() -> None:
         it.wait_until("1d")
         logs.append([msgspec.json.encode(one) for one in it.done.decisions])
     assert logs[0] == logs[1]
+
+
+def test_a_play_with_a_reminder_reminds_once_and_in_the_words_of_the_latest_fact() -> None:
+    step = CourseStep(name="reminder", after_ms=ms("30m"), play=play("sorry", text="still {{ date }}", channel="email"))
+    plays = (*(each for each in PLAYS if each.name != "sorry"), play("sorry", text="{{ date }}", steps=(step,)))
+    it = World(trouble(clause()), plays=plays)
+    for number in range(3):
+        scan(it, "ada", f"{number}m", date="monday")
+    scan(it, "ada", "10m", date="friday")
+    it.wait_until("50m")
+    sent = [(one.step, one.text) for one in it.done.actions if one.play == "sorry"]
+    assert sent == [("first", "monday"), ("update:1", "friday"), ("reminder", "still friday")]

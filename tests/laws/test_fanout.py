@@ -16,17 +16,18 @@ from engine.core.route import FILES, Row
 from engine.model import Record, Routed, Signal
 from engine.spec.members import FanOutSpec, ForEach
 from engine.spec.policies import LimitSpec, Policies, QuietHours
-from engine.spec.types import StreamSpec
+from engine.spec.types import CourseStep, StreamSpec
 from tests.core.worlds import MONDAY, compare, detector, is_, ms, planned, play, watch
 from tests.laws import crowd
 
 A_FEW = settings(max_examples=settings.default.max_examples // 4)
 OVER_MS = ms("3h")
 LATE = (is_("status", "late"),)
+REMINDER = CourseStep(name="reminder", after_ms=ms("40m"), play=play("sorry", text="{{ step }} {{ amount }} still"))
 PLAYS = (
     play("warn", to="owner"),
     play("ask", to="owner", text="{{ members }} {{ incident }}"),
-    play("sorry", text="{{ step }} {{ amount }}", expires="1d"),
+    play("sorry", text="{{ step }} {{ amount }}", expires="1d", steps=(REMINDER,)),
     play("over", text="over", obeys_limits=False),
     play("task", to="owner", text="{{ amount }}"),
 )
@@ -85,7 +86,7 @@ def test_the_stories_meet_what_only_fan_out_has() -> None:
     log = b"".join(crowd.straight(*happenings(seed)) for seed in range(6))
     for found in ("approval", "spread", "not_told", "resolved"):
         assert f'"gate":"{found}"'.encode() in log, found
-    for step in ("update:1", "all-clear", "ask"):
+    for step in ("update:1", "all-clear", "ask", "reminder"):
         assert f'"step":"{step}"'.encode() in log, step
 
 
