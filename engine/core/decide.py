@@ -175,7 +175,8 @@ class Decide:
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
                 self._hear(unit, now)
-                self._decide(unit, now)
+                if unit.candidates:
+                    self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
         if unit.is_waiting:
