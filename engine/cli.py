@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from engine.commands.approve import approve
 from engine.commands.explain import explain
 from engine.commands.options import CONFIG, DATA, STATE, ConfigOption, DataOption, StateOption, time_of
 from engine.commands.snooze import snooze
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(explain)
 app.command()(snooze)
+app.command()(approve)
 
 
 def main() -> None:

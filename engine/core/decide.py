@@ -19,6 +19,16 @@ from engine.core.course_state import Heard
 from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.incidents import (
+    absorbed,
+    forget_told,
+    is_update,
+    is_verdict,
+    plays_of,
+    remember_told,
+    take_end,
+    take_verdict,
+)
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.listening import Listening
@@ -115,16 +125,32 @@ class Decide:
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
         if signal.state == "resolved":
-            unit.firing.pop(signal.id, None)
-            unit.muting.pop(signal.id, None)
-            if unit.waits_for(signal.id):
-                unit.resolved.append(signal.id)
+            self._end(unit, signal)
             return
-        unit.firing[signal.id] = signal.detector
-        remember_firing(unit, signal, self._project.policies)
-        if self._detectors[signal.detector].plays:
+        if is_verdict(signal):
+            if take_verdict(unit, signal):
+                self._wake(signal.unit, signal.at)
+            return
+        if not is_update(signal):
+            unit.firing[signal.id] = signal.detector
+            remember_firing(unit, signal, self._project.policies)
+        if self._plays_of(signal):
             unit.waiting.append(signal)
             self._wake(signal.unit, signal.at)
+
+    def _end(self, unit: UnitState, signal: Signal) -> None:
+        unit.firing.pop(signal.id, None)
+        unit.muting.pop(signal.id, None)
+        if unit.waits_for(signal.root):
+            unit.resolved.append(signal.root)
+        if take_end(unit, signal, self._detectors.get(signal.detector)):
+            self._wake(signal.unit, signal.at)
+
+    def _plays_of(self, signal: Signal) -> list[PlaySpec]:
+        """What may be done about it, under this configuration."""
+        detector = self._detectors.get(signal.detector)
+        names = plays_of(signal, detector, self._project.policies.fan_out) if detector else ()
+        return [self._plays[name] for name in names if name in self._plays]
 
     def on_tick(self, at: int) -> None:
         """Decide every candidate whose time has come: unit by unit, and of each in order of time."""
@@ -161,8 +187,9 @@ class Decide:
         reached = [signal for signal in unit.waiting if signal.at <= at]
         unit.waiting = [signal for signal in unit.waiting if signal.at > at]
         for signal in reached:
-            spec = self._detectors.get(signal.detector)
-            plays = [self._plays[name] for name in spec.plays if name in self._plays] if spec else []
+            if absorbed(unit, signal):
+                continue
+            plays = self._plays_of(signal)
             unit.candidates += [Waiting(signal, play.name, signal.at, _due_alone(signal, play)) for play in plays]
 
     def _next_moment(self, unit: UnitState) -> int:
@@ -254,6 +281,7 @@ class Decide:
                 self._hold(candidate, stop.until)
             if stop.gate == HOLDOUT:
                 remember_sent(candidate, is_shadow=True)
+                remember_told(candidate)
                 self._courses.note(candidate, None)
         else:
             decision, action = self._records.chosen(candidate)
@@ -261,6 +289,7 @@ class Decide:
             self.effects.actions.append(action)
             self._review(candidate)
             remember_sent(candidate, is_shadow=False)
+            remember_told(candidate)
             self._courses.note(candidate, action)
         if (stop is None or not stop.until) and (step := self._courses.after(candidate, stop)):
             candidate.unit.candidates.append(step)
@@ -281,6 +310,7 @@ class Decide:
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+        forget_told(unit)
 
 
 def _recipient(waiting: Waiting, play: PlaySpec, unit: UnitState) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from engine.core.course_state import Course
 from engine.core.digest import digest
+from engine.core.members import are_drawers, forget_member
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
 from engine.core.unit_state import UnitState, Waiting
@@ -52,6 +53,8 @@ def without(kept: Any, key: str) -> Any:
 
 def strip_entity(entity: Entity, name: str) -> bool:
     """Take a name out of another entity's record. True if it was there."""
+    if are_drawers(entity.kind):
+        return forget_member(entity, name)
     kind, _, key = name.partition(":")
     list_evidence(entity)
     related = {k: v for k, v in entity.related.items() if (k, v) != (kind, key)}
@@ -67,8 +70,14 @@ def strip_entity(entity: Entity, name: str) -> bool:
 def strip_signal(signal: Signal, name: str) -> Signal:
     """The signal of another entity, without the name."""
     kind, _, key = name.partition(":")
+    member = signal.member
+    if member is not None:
+        member = msgspec.structs.replace(
+            member, facts=without(member.facts, key), attributes=without(member.attributes, key)
+        )
     return msgspec.structs.replace(
         signal,
+        member=member,
         related={k: v for k, v in signal.related.items() if (k, v) != (kind, key)},
         attributes=without(signal.attributes, key),
         readings=tuple(msgspec.structs.replace(one, value=without(one.value, key)) for one in signal.readings),

@@ -10,6 +10,7 @@ import msgspec
 from engine.core.consent import channels_of, missing_consent
 from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
+from engine.core.incidents import ALL_CLEAR, conditions_of, is_update, its_turn, step_of, unapproved, untold
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
@@ -25,7 +26,10 @@ from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Ha
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """A candidate goes no further: at which gate, and the sentence that says why. With `until`, it is held so long."""
+    """A candidate goes no further: at which gate, and the sentence that says why.
+
+    With `until`, it is held so long; NEVER = until something else decides it.
+    """
 
     gate: str
     detail: str
@@ -53,21 +57,28 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 
 def _resolved(candidate: Candidate) -> Stop | None:
-    if candidate.signal.id not in candidate.unit.resolved:
+    if candidate.signal.root not in candidate.unit.resolved or step_of(candidate.signal) == ALL_CLEAR:
         return None
     if candidate.step != FIRST_STEP and not candidate.play.while_open:
         return None
     return Stop("resolved", "the signal closed before it was decided")
 
 
+def _not_told(candidate: Candidate) -> Stop | None:
+    why = untold(candidate)
+    return Stop("not_told", why) if why else None
+
+
 def _only_if(candidate: Candidate) -> Stop | None:
-    conditions = (*candidate.detector.only_if, *candidate.play.only_if)
+    of_members, _ = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.only_if, *of_members, *candidate.play.only_if)
     unmet = next((each for each in conditions if not is_so(each, candidate)), None)
     return None if unmet is None else Stop("only_if", f"not so: {spoken((unmet,))}")
 
 
 def _unless(candidate: Candidate) -> Stop | None:
-    conditions = (*candidate.detector.unless, *candidate.play.unless)
+    _, of_members = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.unless, *of_members, *candidate.play.unless)
     met = next((each for each in conditions if is_so(each, candidate)), None)
     return None if met is None else Stop("unless", f"so: {spoken((met,))}")
 
@@ -77,8 +88,18 @@ def _inhibited(candidate: Candidate) -> Stop | None:
     return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
 
 
+def _approval(candidate: Candidate) -> Stop | None:
+    why, until = unapproved(candidate)
+    return Stop("approval", why, until) if why else None
+
+
+def _spread(candidate: Candidate) -> Stop | None:
+    why, until = its_turn(candidate)
+    return Stop("spread", why, until) if why else None
+
+
 def _in_course(candidate: Candidate) -> Stop | None:
-    if candidate.step != FIRST_STEP or not is_under_way(candidate):
+    if candidate.step != FIRST_STEP or is_update(candidate.signal) or not is_under_way(candidate):
         return None
     return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
 
@@ -126,11 +147,14 @@ FOR_ALL: tuple[Gate, ...] = (
     _snoozed,
     _cooldown,
     _resolved,
+    _not_told,
     _only_if,
     _unless,
     _in_course,
     _inhibited,
     _course_held_out,
+    _approval,
+    _spread,
 )
 
 

@@ -40,6 +40,8 @@ def asked_about(configuration: Configuration) -> Iterable[Happened]:
 def _eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
     for detector in configuration.detectors:
         yield from (detector.only_if, detector.unless)
+        for clause in detector.for_each:
+            yield from (clause.only_if, clause.unless)
     whole = configuration.plays.values()
     for play in [*whole, *(step.play for each in whole for step in each.steps)]:
         yield from (play.only_if, play.unless)

@@ -60,6 +60,7 @@ class UnitState(msgspec.Struct, array_like=True):
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
     `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
     `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
+    `told` are the signals of groups' incidents of which its people were told, as long as those are open.
     """
 
     waiting: list[Signal] = []
@@ -76,6 +77,7 @@ class UnitState(msgspec.Struct, array_like=True):
     courses: list[Course] = []
     tally: dict[str, tuple[int, int]] = {}
     reviews: dict[str, str] = {}
+    told: list[str] = []
 
     @property
     def is_waiting(self) -> bool:
@@ -84,8 +86,8 @@ class UnitState(msgspec.Struct, array_like=True):
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
-        return any(signal.id == signal_id for signal in self.waiting) or any(
-            one.signal.id == signal_id for one in self.candidates
+        return any(signal.root == signal_id for signal in self.waiting) or any(
+            one.signal.root == signal_id for one in self.candidates
         )
 
 
@@ -137,8 +139,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
-    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
+    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours. Of a
+    member, the group knows nothing but the unit does.
     """
+    if signal.member is not None and kind == signal.member.group:
+        return dict(signal.member.attributes)
+    if signal.member is not None and signal.entity == kind:
+        return unit.attributes.get(f"{kind}:{signal.key}", {})
     if signal.entity != kind:
         return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
     own = f"{kind}:{signal.key}"

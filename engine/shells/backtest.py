@@ -18,6 +18,7 @@ from engine.core.plan import Plan
 from engine.core.review import ASKED
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
+from engine.shells.incidents import FanOutReport, fan_out_lines, fan_outs
 from engine.shells.sources import read_all, without_files
 from engine.shells.times import iso, moment
 
@@ -34,6 +35,8 @@ SPOKEN = {
     "unknown_field": "rows with fields that the map does not name",
     "not_present": "rows without any of the events",
     "unmatched": "reactions to no message that is known",
+    "members_beyond": "members of a group beyond `at_most_members`",
+    "nothing_to_approve": "approvals for which nothing waited",
     "seen_ids_evicted": "ids forgotten early, as there were too many",
 }
 
@@ -49,6 +52,7 @@ class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
     per_week: float
     chosen: int
     dropped: Mapping[str, int]
+    fan_outs: tuple[FanOutReport, ...]
     named: tuple[tuple[str, str, str], ...]
 
 
@@ -150,8 +154,11 @@ class Backtest:
 
     def _detectors(self, weeks: float) -> Iterable[DetectorReport]:
         fired, closed, decided = defaultdict(list), defaultdict(set), defaultdict(list)
+        passed_on = defaultdict(list)
         for signal in self.signals:
-            if signal.state == "firing":
+            if signal.member is not None:
+                passed_on[signal.detector].append(signal)
+            elif signal.state == "firing":
                 fired[signal.detector].append(signal)
             else:
                 closed[signal.detector].add(signal.id)
@@ -170,6 +177,7 @@ class Backtest:
                 per_week=round(len(opened) / weeks, 2),
                 chosen=sum(d.outcome is Outcome.CHOSEN for d in decisions),
                 dropped=dict(sorted(dropped.items())),
+                fan_outs=fan_outs(passed_on[spec.name]),
                 named=tuple((iso(s.at), s.key, why.get(s.id, "")) for s in opened[:SHOWN]),
             )
 
@@ -232,6 +240,7 @@ def _detector_lines(report: DetectorReport, names: int) -> Iterable[str]:
     yield f"{report.detector}{mode}: fired {times} ({report.per_week:g} a week){still}"
     if report.dropped:
         yield "  held back: " + ", ".join(f"{count} at {gate}" for gate, count in report.dropped.items())
+    yield from fan_out_lines(report.fan_outs)
     for at, key, why in report.named[:names]:
         yield f"  {moment(at)}  {key}  {why}".rstrip()
     if report.fired > names:

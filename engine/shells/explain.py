@@ -13,6 +13,7 @@ from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
 from engine.model import RESULTS, Decision, Reading, Signal
+from engine.shells.incidents import member_line, roll_lines
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
@@ -33,9 +34,10 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     entity = chain.entities.get(judge.spec.per, key)
     if entity is None and not signals:
         raise OperatorError(f"nothing is known of {judge.spec.per} {key!r}")
-    lines = [f"{detector}, {judge.spec.per} {key}", ""]
+    kind = signals[0].entity if entity is None else judge.spec.per
+    lines = [f"{detector}, {kind} {key}", ""]
     if entity is not None and at is None:
-        lines += _present(judge, entity, max(chain.now, entity.seen_at))
+        lines += [*_present(judge, entity, max(chain.now, entity.seen_at)), *roll_lines(plan, judge, entity), ""]
     lines += _past(signals, decisions, at, store.decided_at)
     if at is None:
         lines += _to_come(signals, chain)
@@ -67,7 +69,6 @@ def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
     due = (entity.dues or {}).get(judge.index)
     if due:
         yield f"  Next look without an event: {moment(iso(due))}."
-    yield ""
 
 
 def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | None, others: Others) -> Iterator[str]:
@@ -75,10 +76,15 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
         yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
     for signal in signals:
-        if signal.state == "resolved":
+        passed_on = member_line(signal)
+        if passed_on:
+            yield passed_on
+        elif signal.state == "resolved":
             yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
+        else:
+            yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
+        if signal.state == "resolved":
             continue
-        yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
         for reading in signal.readings:
             yield "  " + told(reading)
         yield f"  events: {', '.join(signal.event_ids) or 'none'}"

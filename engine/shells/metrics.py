@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from engine.core.effects import Effects
 from engine.core.snooze import in_force
-from engine.model import Action, Mode, Outcome
+from engine.model import Action, Mode, Outcome, Signal
 from engine.spec.policies import SnoozeSpec
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
@@ -61,6 +61,12 @@ class Metrics:
         made = self.registry
         self.fired = Counter("beforehand_signals_fired", "Signals opened", ["detector", "mode"], registry=made)
         self.resolved = Counter("beforehand_signals_resolved", "Signals closed", ["detector"], registry=made)
+        self.members = Counter(
+            "beforehand_members_addressed",
+            "Signals of groups passed on to members, by the step of the incident",
+            ["detector", "step"],
+            registry=made,
+        )
         self.decisions = Counter(
             "beforehand_decisions",
             "Decisions by outcome and the gate that stopped them",
@@ -145,10 +151,7 @@ class Metrics:
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:
-            if signal.state == "firing":
-                self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
-            else:
-                self.resolved.labels(signal.detector).inc()
+            self._note_signal(signal)
         for decision in effects.decisions:
             self.decisions.labels(Outcome(decision.outcome).value, decision.gate).inc()
             if decision.outcome is Outcome.ANSWERED:
@@ -157,6 +160,14 @@ class Metrics:
                 self.goals.labels(decision.play).inc()
             elif now_ms:
                 self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
+
+    def _note_signal(self, signal: Signal) -> None:
+        if signal.member is not None:
+            self.members.labels(signal.detector, _step(signal.state, signal.member.step)).inc()
+        elif signal.state == "firing":
+            self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
+        else:
+            self.resolved.labels(signal.detector).inc()
 
     def arrived(self, at_ms: int, now_ms: int) -> None:
         """Note how old an event was when it came; one of a batch is enough, each would cost more than it tells."""
@@ -299,9 +310,10 @@ class WorkerMetrics:
         tally = self._firing.get(partition)
         if tally is None:
             return
-        for signal in effects.signals:
+        own = [signal for signal in effects.signals if signal.member is None]
+        for signal in own:
             tally[signal.detector] += 1 if signal.state == "firing" else -1
-        self._show_firing({signal.detector: 0 for signal in effects.signals})
+        self._show_firing({signal.detector: 0 for signal in own})
 
     def open_signals(self, partition: int) -> Mapping[str, int]:
         """How many signals of each detector are open in a detect partition, to be kept with its state."""
@@ -336,6 +348,11 @@ class WorkerMetrics:
             open_now.update(tally)
         for detector, count in open_now.items():
             self.firing.labels(detector).set(count)
+
+
+def _step(state: str, step: str) -> str:
+    """A member's step as a label: of updates it does not matter which one it is."""
+    return "resolved" if state == "resolved" else step.partition(":")[0]
 
 
 def _seconds(at_ms: int, now_ms: int) -> float:

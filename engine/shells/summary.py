@@ -32,7 +32,7 @@ class Summary:
 
     def watch(self, effects: Effects) -> None:
         """Take in what one batch led to."""
-        self._opened += sum(signal.state == "firing" for signal in effects.signals)
+        self._opened += sum(signal.state == "firing" and signal.member is None for signal in effects.signals)
         self._reviews += effects.reviews
         self._set_aside.update(letter.reason for letter in effects.dead_letters)
 

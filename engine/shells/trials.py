@@ -226,7 +226,7 @@ def _daily(given: TestGiven, begins: int) -> Iterator[tuple[int, str, int]]:
 def _unmet(
     expected: TestExpect, until: int, signals: list[Signal], decisions: list[Decision], start: int
 ) -> Iterator[str]:
-    fired = [signal for signal in signals if signal.state == "firing"]
+    fired = [signal for signal in signals if signal.state == "firing" and signal.member is None]
     place = _where(expected.place)
     seen = _seen(fired, decisions, start)
     for problem in _problems(expected, fired, signals, decisions):
@@ -265,12 +265,14 @@ def _unmade(expected: TestExpect, decisions: Sequence[Decision]) -> Iterator[str
     concerned = [d for d in decisions if not expected.fired or d.key == expected.fired]
     latest = list({(d.signal_id, d.play): d for d in concerned}.values())
     stopped, outcome = expected.dropped or expected.held, Outcome.HELD if expected.held else Outcome.DROPPED
-    if expected.play and not stopped and not any(d.outcome is Outcome.CHOSEN for d in latest):
+    if expected.play and expected.sent_to < 0 and not stopped and not any(d.outcome is Outcome.CHOSEN for d in latest):
         yield f"expected the play {expected.play} to be chosen"
     if stopped and not any(d.gate == stopped and d.outcome is outcome for d in latest):
         yield f"expected its decision to be {outcome.value} at {stopped}"
     if expected.runner_up and expected.runner_up not in {d.runner_up for d in latest}:
         yield f"expected {expected.runner_up} to be the runner-up"
+    if expected.sent_to >= 0 and (got := _recipients(expected.play, decisions)) != expected.sent_to:
+        yield f"expected {expected.play} to be sent to {expected.sent_to}, and {got} got it"
     yield from _unweighed(expected, latest)
 
 
@@ -285,6 +287,10 @@ def _unweighed(expected: TestExpect, decisions: Sequence[Decision]) -> Iterator[
 
 def _either(numbers: Iterable[float]) -> str:
     return " or ".join(f"{each:g}" for each in sorted(set(numbers))) or "nothing"
+
+
+def _recipients(play: str, decisions: Iterable[Decision]) -> int:
+    return len({d.recipient for d in decisions if d.play == play and d.outcome is Outcome.CHOSEN})
 
 
 def _is_resolved(key: str, signals: Iterable[Signal]) -> bool:

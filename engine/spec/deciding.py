@@ -12,6 +12,7 @@ from engine.ports import As
 from engine.spec.consent import read_consent
 from engine.spec.handoff import read_hand_off
 from engine.spec.holdout import read_holdout
+from engine.spec.members import FanOutSpec
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
@@ -77,6 +78,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     suppress: Node | None
     hand_off: Node | None
     review: Node | None
+    fan_out: FanOutSpec
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -91,6 +93,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         suppress=tuple(read_suppress(rules.suppress, scope)),
         hand_off=read_hand_off(rules.hand_off, scope),
         review=read_review(rules.review, known.channels, known.streams, scope),
+        fan_out=rules.fan_out,
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

@@ -15,6 +15,7 @@ from engine.spec import files
 from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
+from engine.spec.fanout import MEMBER_NAMES, check_fan_out, texts_of
 from engine.spec.handoff import check_answers
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
@@ -62,6 +63,7 @@ def load_all(
     check_reviews(project.policies.review, node.get("review") if node else None, shares, report)
     snoozes = files.snooze_documents(folder, report)
     project = _with_snoozes(project, snoozes, world)
+    _check_fan_out(read_detectors, read_plays, project, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:
         return None, problems
@@ -110,6 +112,10 @@ def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: Wo
         for name in detector.plays:
             if play := by_name.get(name):
                 check_use(play, detector.name, detector.measures, world)
+        for clause in detector.for_each:
+            for name, known in texts_of(clause).items():
+                if play := by_name.get(name):
+                    check_use(play, detector.name, detector.measures | known, world)
 
 
 def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[ReadPlay], world: World) -> None:
@@ -153,6 +159,16 @@ def _check_cycles(detectors: list[ReadDetector], world: World) -> None:
 def _with_snoozes(project: ProjectSpec, documents: list[MappingNode], world: World) -> ProjectSpec:
     snoozes = tuple(each.spec for each in read_snoozes(documents, world))
     return replace(project, policies=replace(project.policies, snoozes=snoozes)) if snoozes else project
+
+
+def _check_fan_out(detectors: list[ReadDetector], plays: list[ReadPlay], project: ProjectSpec, world: World) -> None:
+    sound = {play.name: play.spec for play in plays if play.spec}
+    check_fan_out([detector.spec for detector in detectors if detector.spec], sound, project, world)
+    by_name = {play.name: play for play in plays}
+    asking = by_name.get(project.policies.fan_out.ask)
+    for detector in detectors if asking else ():
+        if asking and any(not clause.ask for clause in detector.for_each):
+            check_use(asking, detector.name, detector.measures | {*MEMBER_NAMES}, world)
 
 
 def _configuration(

@@ -16,10 +16,13 @@ GATES = (
     "snoozed",
     "cooldown",
     "resolved",
+    "not_told",
     "only_if",
     "unless",
     "in_course",
     "inhibited",
+    "approval",
+    "spread",
     "consent",
     "suppressed",
     "limits",
@@ -31,7 +34,7 @@ GATES = (
 # What people do ends a course, see docs/reactions.md.
 ENDS = ("goal", "stop_if", "replied", "acknowledged", "dismissed")
 # The gates that a test of a detector alone can meet; the others are rules of the project.
-OF_A_DETECTOR = ("cooldown", "resolved", "only_if", "unless", "in_course", *ENDS)
+OF_A_DETECTOR = ("cooldown", "resolved", "not_told", "only_if", "unless", "in_course", "approval", "spread", *ENDS)
 FACTORS = ("chance", "context", "value", "lever")
 _OF_RULES = ("priority", "factors", "runner_up")
 

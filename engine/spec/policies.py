@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from engine.model import HOUR_MS
+from engine.spec.members import FanOutSpec
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,3 +176,4 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     hand_off: HandOff | None = None
     snoozes: tuple[SnoozeSpec, ...] = ()
     review: ReviewSpec | None = None
+    fan_out: FanOutSpec = FanOutSpec()

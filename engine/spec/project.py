@@ -11,6 +11,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
 from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
+from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -84,6 +85,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
     hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
+    fan_out: Annotated[FanOutDocument | None, "above how many members a person is asked first"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -133,6 +135,7 @@ def _rules(document: ProjectDocument) -> Rules:
         suppress=document.suppress,
         hand_off=document.hand_off,
         review=document.review,
+        fan_out=read_fan_out(document.fan_out),
     )
 
 

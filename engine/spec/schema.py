@@ -16,6 +16,7 @@ from engine.spec.consent import ConsentDocument
 from engine.spec.courses import OF_A_STEP, CourseStepDocument, GoalDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
+from engine.spec.fanout import ForEachDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
@@ -94,7 +95,7 @@ def detector_schema(plugins: Plugins) -> Schema:
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
         (DetectorDocument, "unless"): ELIGIBILITY,
-        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 3},
+        (DetectorDocument, "then"): {"type": "array", "items": _THEN, "minItems": 1},
         (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
     }
     return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
@@ -203,6 +204,10 @@ ELIGIBILITY: Schema = {
 }
 
 
+_EACH: Raw = {(ForEachDocument, "only_if"): ELIGIBILITY, (ForEachDocument, "unless"): ELIGIBILITY}
+_THEN: Schema = {"anyOf": [_object(PlayChoice), _object(ForEachDocument, _EACH)]}
+
+
 def _watch(world: World) -> Schema:
     formula: Schema = {
         "type": "object",
@@ -251,6 +256,7 @@ _LINE: Raw = {
     (ExpectDocument, "at"): {"type": "string"},
     (ExpectDocument, "factors"): _named({"type": "number"}),
     (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
+    (ExpectDocument, "sent_to"): {"type": "integer", "minimum": 0},
 }
 _LINES: Schema = {"type": "array", "items": _object(ExpectDocument, _LINE), "minItems": 1}
 _TESTS: Raw = {

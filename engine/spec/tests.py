@@ -56,6 +56,7 @@ class ExpectDocument(msgspec.Struct, frozen=True, kw_only=True):
     priority: Annotated[float, As.NUMBER, "what it weighed beside the others"] = 0
     factors: Annotated[Node | None, RAW, "what that was made of, as in {chance: 0.2}"] = None
     runner_up: Annotated[str, As.TEXT, "the play that would have gone instead"] = ""
+    sent_to: Annotated[Node | None, RAW, "how many have got the play by then"] = None
     because: Annotated[tuple[str, ...], As.TEXTS, "names that occur in the signal's story"] = ()
 
 
@@ -218,6 +219,10 @@ def _expect(node: Node, start: int, rules: bool, world: World) -> TestExpect | N
         if play and play not in world.plays:
             world.report.error(written.nodes[key], "unknown-play", unknown("play", play, world.plays))
     judge_line({"dropped": line.dropped, "held": line.held}, written.nodes, rules=rules, world=world)
+    if line.sent_to is not None and not line.play:
+        world.report.error(
+            written.nodes["sent_to"], "missing-key", "'sent_to' goes with 'play', which so many have got"
+        )
     return TestExpect(
         at=-1 if line.at is None else _moment(line.at, start, world.scope),
         nothing=line.nothing,
@@ -231,6 +236,7 @@ def _expect(node: Node, start: int, rules: bool, world: World) -> TestExpect | N
         factors=read_factors(line.factors, world.scope),
         runner_up=line.runner_up,
         because=line.because,
+        sent_to=-1 if line.sent_to is None else _total(line.sent_to, world.scope),
         place=node.place,
     )
 

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.members import ForEach
 from engine.spec.policies import Chance, Policies, Suppress
 
 
@@ -122,6 +123,7 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     runner_up: str = ""
     because: tuple[str, ...] = ()
     place: Place = Place()
+    sent_to: int = -1
 
 
 class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
-    """
+    `plays` are about the entity itself, `for_each` about its members."""
 
     name: str
     owner: str
@@ -166,6 +168,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     tests: tuple[DetectorTest, ...] = ()
     place: Place = Place()
+    for_each: tuple[ForEach, ...] = ()
 
 
 # ---- plays

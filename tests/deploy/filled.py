@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.core.effects import Effects
-from engine.model import Action, DeadLetter, Decision, Mode, Outcome, Severity, Signal
+from engine.model import Action, DeadLetter, Decision, Membership, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
 from engine.spec.policies import SnoozeSpec
 
@@ -80,6 +80,8 @@ def an_action(detector: str) -> Action:
 def effects_of(detector: str) -> Effects:
     effects = Effects()
     effects.signals += [a_signal(detector), a_signal(detector, "resolved"), a_signal(detector)]
+    member = Membership(incident="i1", of="s2", group="region", play="call")
+    effects.signals.append(replace(a_signal(detector), id="s2", member=member))
     effects.decisions.append(a_decision(detector))
     effects.decisions.append(replace(a_decision(detector), outcome=Outcome.WORKED, gate="goal"))
     effects.decisions.append(replace(a_decision(detector), outcome=Outcome.ANSWERED, gate="hand_off", took_ms=90_000))
