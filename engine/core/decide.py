@@ -17,10 +17,12 @@ from engine.core.arbitrate import field_of, lost, ranked
 from engine.core.consent import is_consent, remember_consent
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.handing import handed_over, is_counted
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.records import Records
 from engine.core.state import keep_newest
+from engine.core.tasks import Handover, round_after
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
 from engine.model import Routed, Signal
 from engine.ports import NEVER
@@ -69,6 +71,9 @@ class Decide:
     def __init__(self, configuration: Configuration, units: Units, effects: Effects) -> None:
         self.units = units
         self.effects = effects
+        # Everything up to this moment has been decided.
+        self.passed = 0
+        self._configuration = configuration
         self._project = configuration.project
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
@@ -97,6 +102,9 @@ class Decide:
         if signal.state == "resolved":
             unit.firing.pop(signal.id, None)
             unit.muting.pop(signal.id, None)
+            at = round_after(max(signal.at, self.passed))
+            for owner in unit.handed.pop(signal.id, ()):
+                self.effects.handovers.append(Handover(owner=owner, at=at, withdrawn=signal.id))
             if unit.waits_for(signal.id):
                 unit.resolved.append(signal.id)
             return
@@ -108,13 +116,12 @@ class Decide:
 
     def on_tick(self, at: int) -> None:
         """Decide every candidate whose time has come: unit by unit, and of each in order of time."""
-        if not self._dues or self._dues[0][0] > at:
-            return
         names = set()
         while self._dues and self._dues[0][0] <= at:
             names.add(heappop(self._dues)[1])
         for name in sorted(names & self.units.waiting):
             self._catch_up(name, at)
+        self.passed = max(self.passed, at)
 
     # ---- the moments of a unit
 
@@ -131,8 +138,9 @@ class Decide:
                 self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
-        if unit.is_waiting:
-            self._wake(name, self._next_look(unit))
+        # What only its owner's room is waited for is none of this step's.
+        if (again := self._next_look(unit)) < NEVER:
+            self._wake(name, again)
 
     def _split(self, unit: UnitState, at: int) -> None:
         """Make candidates of the signals that the tick has reached, one for each play."""
@@ -206,6 +214,9 @@ class Decide:
             if stop.gate == HOLDOUT:
                 remember_sent(candidate, is_shadow=True)
             return
+        if is_counted(candidate):
+            self._hand_over(candidate)
+            return
         decision, action = self._records.chosen(candidate)
         self.effects.decisions.append(decision)
         self.effects.actions.append(action)
@@ -215,6 +226,15 @@ class Decide:
         """It passes every gate again then."""
         again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
         candidate.unit.candidates.append(again)
+
+    def _hand_over(self, candidate: Candidate) -> None:
+        """Whether there is room for it is decided with its owner."""
+        at = round_after(max(candidate.now, self.passed))
+        handover = handed_over(candidate, at, self._records, self._configuration)
+        self.effects.handovers.append(handover)
+        owners = candidate.unit.handed.setdefault(candidate.signal.id, [])
+        if handover.owner not in owners:
+            owners.append(handover.owner)
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]

@@ -7,6 +7,7 @@ from collections import Counter
 import orjson
 import xxhash
 
+from engine.core.tasks import Handover
 from engine.model import Action, DeadLetter, Decision, Routed, Signal
 
 RAW_KEPT = 65_536
@@ -21,6 +22,8 @@ class Effects:
         self.actions: list[Action] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
+        # On the way to owners: whoever drives the steps passes them on before it takes the rest.
+        self.handovers: list[Handover] = []
 
     def merge(self, more: Effects) -> None:
         """Add what came after."""
@@ -29,6 +32,7 @@ class Effects:
         self.actions += more.actions
         self.dead_letters += more.dead_letters
         self.counts += more.counts
+        self.handovers += more.handovers
 
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
@@ -38,6 +42,7 @@ class Effects:
         taken.actions, self.actions = self.actions, taken.actions
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
+        taken.handovers, self.handovers = self.handovers, taken.handovers
         return taken
 
 

@@ -7,6 +7,7 @@ from math import prod
 
 import msgspec
 
+from engine.core.tasks import Desk
 from engine.model import Json, Signal
 from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
 
@@ -54,6 +55,7 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `handed` are the owners to whom open signals have brought tasks (id -> `owner:ida`); `desk` is of an owner alone.
     """
 
     waiting: list[Signal] = []
@@ -65,11 +67,13 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    handed: dict[str, list[str]] = {}
+    desk: Desk | None = None
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates)
+        return bool(self.waiting or self.candidates or (self.desk and self.desk.is_waiting))
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""

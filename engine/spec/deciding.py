@@ -9,6 +9,7 @@ import msgspec
 
 from engine.model import HOUR_MS
 from engine.ports import As
+from engine.spec.capacity import read_capacity
 from engine.spec.consent import read_consent
 from engine.spec.holdout import read_holdout
 from engine.spec.nodes import ListNode, Node
@@ -58,6 +59,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Collection[str]
     unit: tuple[str, ...]
     streams: tuple[StreamSpec, ...]
+    time_zone: str = "UTC"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Node | None
     arbitration: ArbitrationDocument
     holdout: Node | None
+    capacity: Node | None = None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -78,6 +81,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
         inhibits=tuple(_inhibits(rules.inhibits, known, scope)),
         holdout=read_holdout(rules.holdout, scope),
+        capacity=read_capacity(rules.capacity, known.time_zone, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )

@@ -79,6 +79,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
+    capacity: Annotated[Node | None, RAW, "how many tasks a colleague or a desk can do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
@@ -97,7 +98,7 @@ def read_project(
     _judge(written, entities, scope)
     channels = _channels(document.channels, node, scope)
     kinds = {entity.kind for entity in entities}
-    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams)
+    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams, time_zone=document.time_zone)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
@@ -125,6 +126,7 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+        capacity=document.capacity,
     )
 
 

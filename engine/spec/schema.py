@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.capacity import CapacityDocument
 from engine.spec.consent import ConsentDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
@@ -117,6 +118,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
+        (ProjectDocument, "capacity"): {"type": "array", "items": _object(CapacityDocument), "minItems": 1},
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))

@@ -169,7 +169,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector.
+    of the detector. `when_full` is the play that is done instead where a colleague has no room.
     """
 
     name: str
@@ -198,6 +198,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     only_if: Eligibility = ()
     unless: Eligibility = ()
     place: Place = Place()
+    when_full: str = ""
 
 
 # ---- the project file

@@ -73,6 +73,10 @@ def folder_with(folder: Path, written: str) -> Path:
     if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
         names = ", ".join(muted).split(", ")
         play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
+    if "capacity" in TOP.findall(project):
+        play = "---\n".join([*([play] if play else []), PLAY.format(name="task") + "to: owner\n"])
+    if instead := re.findall(r"^when_full: ([a-z-]+)", play, re.MULTILINE):
+        project, play = "capacity: [{at_most: 8}]\n", f"{play}---\n{PLAY.format(name=instead[0])}to: system\n"
     write(folder / "beforehand.yml", completed(project, PROJECT))
     write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
     muting = others(project)

@@ -16,7 +16,7 @@ from typer.main import get_command
 import detectors
 import sinks
 from engine import cli
-from engine.spec import consent, deciding, filters, holdout, kafka, plays, priority, project, quiet, streams
+from engine.spec import capacity, consent, deciding, filters, holdout, kafka, plays, priority, project, quiet, streams
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
 from engine.spec.reading import options_of
@@ -45,6 +45,7 @@ WRITTEN = {
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "entry of capacity": (capacity.CapacityDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.digest import seen_digest
+from engine.core.tasks import Handover
 from engine.model import DeadLetter, Event, Routed, Signal
 
 
@@ -69,7 +70,7 @@ Message: TypeAlias = Mark | Configure | Erase
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What detect hands to decide: a signal, or a profile of one of the unit's entities.
+    """What detect hands to decide: a signal, or a profile of one of the unit's entities. Or decide itself: a task.
 
     `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
     where it came from, so that it is taken once however often it was written. `due` is set where a timer raised it: the
@@ -84,6 +85,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     signal: Signal | None = None
     profile: Addressed | None = None
     due: int = 0
+    handover: Handover | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
