@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 from engine.shells.wiring import load_configuration
 from engine.spec.types import KafkaSpec
-from tests.kill.project import add_tasks
+from tests.kill.project import add_tasks, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import working
 
@@ -45,13 +42,6 @@ quiet_hours: {from: "20:00", to: "07:30", unknown_zone: [Europe/Rome, America/Ne
 inhibits: [{firing: break-in, mutes: note}]
 holdout: {salt: parity, share: 20%}
 """
-
-
-def put_in_order(data: Path) -> None:
-    """Which of several customers an owner hears of first is told by the whole file alone, if rows come late in it."""
-    for path in data.glob("*.jsonl"):
-        rows = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-        path.write_text("".join(sorted(rows, key=lambda line: json.loads(line)["at"])))
 
 
 @pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
