@@ -47,7 +47,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Routed(msgspec.Struct, frozen=True, gc=False):
-    """One event addressed to one entity, or with `entity` "unit" a profile addressed to a recipient's unit.
+    """One event addressed to one entity, or with `entity` "unit" one that a recipient's unit is to hear of.
 
     `primary` marks the first of the records that one event became; what is counted once per event is counted there.
     """
@@ -158,6 +158,12 @@ class Outcome(StrEnum):
     CHOSEN = "chosen"
     HELD = "held"
     DROPPED = "dropped"
+    WORKED = "worked"
+    ANSWERED = "answered"
+
+
+# What became of an action after it was chosen; the others say what became of a candidate.
+RESULTS = (Outcome.WORKED, Outcome.ANSWERED)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,6 +173,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
     offset, worker or wall time, so replaying the same events gives the same bytes.
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
+    `step` is its place in the play's course. What came of an action is written down likewise: `worked` when its goal
+    was reached, `answered` when a colleague took it up, after `took_ms`.
     """
 
     id: str
@@ -192,13 +200,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: float = 0.0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    step: str = ""
+    took_ms: int = 0
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """A chosen play for one recipient on one channel. Derived again, it gets the same id.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
-    `about` is the entity whose signal led to it, as `kind:key`.
+    `about` is the entity whose signal led to it, as `kind:key`. `context` are lines that a colleague should know beside
+    the text: what was sent before, what was answered, what is recommended.
     """
 
     id: str
@@ -222,3 +233,4 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
     about: str = ""
+    context: tuple[str, ...] = ()

@@ -86,7 +86,7 @@ class Assign:
             expires_at = one.task.action.expires_at
             if expires_at and expires_at <= now:
                 self._stop(one, Stop("expired", f"it was worth doing until {spoken_moment(expires_at)}"), now)
-            elif desk.used < rule.at_most or one.task.action.purpose == "critical":
+            elif desk.used < rule.at_most or one.task.at_once:
                 desk.used += 1
                 self._choose(one.task, one.round, now)
             elif other := instead.get(one.task.decision.id):
@@ -101,8 +101,11 @@ class Assign:
 
     def _withdraw(self, desk: Desk, signals: set[str], now: int) -> None:
         """What waits about a signal that has closed is not done any more."""
-        gone = [one for one in desk.waiting if one.task.decision.signal_id in signals]
-        desk.waiting = [one for one in desk.waiting if one.task.decision.signal_id not in signals]
+        gone: list[Waits] = []
+        waiting, desk.waiting = desk.waiting, []
+        for one in waiting:
+            ends = one.task.decision.signal_id in signals and not one.task.stays
+            (gone if ends else desk.waiting).append(one)
         for one in sorted(gone, key=lambda one: one.order):
             self._stop(one, Stop("resolved", "the signal closed before there was room"), now)
 

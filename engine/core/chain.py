@@ -32,7 +32,6 @@ class Chain:
         self.decide = Decide(plan.configuration, self.units, self.effects)
         self.assign = Assign(plan.configuration, self.units, self.effects)
         self.resume(0)
-        self._describes = {s.name: s.describes for s in plan.configuration.project.streams if s.describes}
         self._handed_over = 0
 
     def resume(self, now: int) -> None:
@@ -51,7 +50,7 @@ class Chain:
     def take(self, record: Record) -> None:
         if isinstance(record, Routed):
             if record.entity == UNIT:
-                self.decide.on_profile(record, self._describes.get(record.event.stream, ""))
+                self.decide.on_event(record)
             else:
                 self.detect.on_event(record)
         elif isinstance(record, Tick):

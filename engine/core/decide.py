@@ -15,16 +15,19 @@ import msgspec
 
 from engine.core.arbitrate import field_of, lost, ranked
 from engine.core.consent import is_consent, remember_consent
+from engine.core.course_state import Heard
+from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
-from engine.core.handing import handed_over, is_counted
+from engine.core.handing import handed_over, is_counted, task_of
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
+from engine.core.listening import Listening
 from engine.core.records import Records
 from engine.core.state import keep_newest
 from engine.core.tasks import Handover, round_after
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
-from engine.model import Routed, Signal
+from engine.model import Action, Routed, Signal
 from engine.ports import NEVER
 from engine.spec.types import Configuration, PlaySpec
 
@@ -78,12 +81,25 @@ class Decide:
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
         self._records = Records(configuration)
+        self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
+        self._listening = Listening(configuration)
+        self._courses = Courses(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
     # ---- what comes in
 
-    def on_profile(self, routed: Routed, describes: str) -> None:
+    def on_event(self, routed: Routed) -> None:
+        """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
+        event = routed.event
+        if event.event in self._listening.types:
+            unit = self.units.change(routed.key)
+            unit.heard.append(self._listening.heard(event))
+            self._wake(routed.key, event.at)
+        if describes := self._describes.get(event.stream):
+            self._on_profile(routed, describes)
+
+    def _on_profile(self, routed: Routed, describes: str) -> None:
         """Remember what one of the unit's entities is like, for `only_if`, `unless` and texts, or has agreed to."""
         event = routed.event
         key = event.entities.get(describes)
@@ -135,6 +151,7 @@ class Decide:
             self.units.change(name)
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
+                self._hear(unit, now)
                 self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
@@ -152,12 +169,36 @@ class Decide:
             unit.candidates += [Waiting(signal, play.name, signal.at, _due_alone(signal, play)) for play in plays]
 
     def _next_moment(self, unit: UnitState) -> int:
-        """When the next of its candidates is decided; a gathering closes `wait` after its first one came."""
+        """When the next of its candidates is decided, or it hears of something that was said.
+
+        A gathering closes `wait` after its first one came.
+        """
         gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
-        return min([*gathering, *(one.due for one in unit.candidates if one.due)], default=NEVER)
+        others = [one.due for one in unit.candidates if one.due] + [one.at for one in unit.heard]
+        return min([*gathering, *others], default=NEVER)
 
     def _next_look(self, unit: UnitState) -> int:
         return min([self._next_moment(unit), *(signal.at for signal in unit.waiting)])
+
+    def _hear(self, unit: UnitState, now: int) -> None:
+        """Take what happened up to that moment, before anything is decided at it."""
+        reached = sorted((one for one in unit.heard if one.at <= now), key=lambda one: (one.at, one.event, one.id))
+        if reached:
+            unit.heard = [one for one in unit.heard if one.at > now]
+        for heard in reached:
+            self._listening.remember(unit, heard)
+            self._follow(unit, heard, now)
+        self._courses.tidy(unit, now)
+
+    def _follow(self, unit: UnitState, heard: Heard, now: int) -> None:
+        """What an event means to the messages that went out, and to those that are to follow."""
+        news = self._courses.hear(unit, heard)
+        self.effects.decisions += [self._records.result(result) for result in news.results if result.course.signal]
+        for waiting, stop in news.stopped:
+            for candidate in self._candidates([waiting], unit, now):
+                self._settle(candidate, stop)
+        if news.is_unmatched:
+            self.effects.counts["unmatched", heard.stream] += 1
 
     def _decide(self, unit: UnitState, now: int) -> None:
         """Decide what is due, and all that was gathered if the gathering closes now."""
@@ -192,18 +233,20 @@ class Decide:
 
     def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
         for one in ready:
-            detector, play = self._detectors.get(one.signal.detector), self._plays.get(one.play)
+            detector, play = self._detectors.get(one.signal.detector), self._courses.play_at(one)
             if detector and play:
                 yield Candidate(
                     signal=one.signal,
                     detector=detector,
                     play=play,
-                    recipient=recipient_of(one.signal, play, unit),
+                    recipient=_recipient(one, play, unit),
                     channel=play.channel,
                     unit=unit,
                     project=self._project,
                     now=now,
                     round=one.round,
+                    step=one.step,
+                    answer=one.answer,
                 )
 
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
@@ -213,31 +256,43 @@ class Decide:
                 self._hold(candidate, stop.until)
             if stop.gate == HOLDOUT:
                 remember_sent(candidate, is_shadow=True)
-            return
-        if is_counted(candidate):
-            self._hand_over(candidate)
-            return
-        decision, action = self._records.chosen(candidate)
-        self.effects.decisions.append(decision)
-        self.effects.actions.append(action)
-        remember_sent(candidate, is_shadow=False)
+                self._courses.note(candidate, None)
+        elif is_counted(candidate):
+            self._courses.note(candidate, self._hand_over(candidate))
+        else:
+            decision, action = self._records.chosen(candidate)
+            self.effects.decisions.append(decision)
+            self.effects.actions.append(action)
+            remember_sent(candidate, is_shadow=False)
+            self._courses.note(candidate, action)
+        if (stop is None or not stop.until) and (step := self._courses.after(candidate, stop)):
+            candidate.unit.candidates.append(step)
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
-        candidate.unit.candidates.append(again)
+        one, again = candidate, candidate.round + 1
+        held = Waiting(one.signal, one.play.name, one.now, until, again, step=one.step, answer=one.answer)
+        one.unit.candidates.append(held)
 
-    def _hand_over(self, candidate: Candidate) -> None:
-        """Whether there is room for it is decided with its owner."""
+    def _hand_over(self, candidate: Candidate) -> Action:
+        """Whether there is room for it is decided with its owner. Returns what is done if there is."""
         at = round_after(max(candidate.now, self.passed))
-        handover = handed_over(candidate, at, self._records, self._configuration)
-        self.effects.handovers.append(handover)
+        task = task_of(candidate, self._records)
+        self.effects.handovers.append(handed_over(candidate, task, at, self._records, self._configuration))
         owners = candidate.unit.handed.setdefault(candidate.signal.id, [])
-        if handover.owner not in owners:
-            owners.append(handover.owner)
+        if not task.stays and candidate.recipient not in owners:
+            owners.append(candidate.recipient)
+        return task.action
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+
+
+def _recipient(waiting: Waiting, play: PlaySpec, unit: UnitState) -> str:
+    """Whoever replied is told who will see to it, whomever the message before was for."""
+    if waiting.answer and waiting.answer.whose and play.to == "customer":
+        return waiting.answer.whose
+    return recipient_of(waiting.signal, play, unit)
 
 
 def _due_alone(signal: Signal, play: PlaySpec) -> int:

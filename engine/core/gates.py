@@ -8,16 +8,19 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.consent import channels_of, missing_consent
+from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
+from engine.core.suppress import suppressed
+from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import AttributeTest, Eligibility, Firing
+from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -46,6 +49,8 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 def _resolved(candidate: Candidate) -> Stop | None:
     if candidate.signal.id not in candidate.unit.resolved:
         return None
+    if candidate.step != FIRST_STEP and not candidate.play.while_open:
+        return None
     return Stop("resolved", "the signal closed before it was decided")
 
 
@@ -66,9 +71,27 @@ def _inhibited(candidate: Candidate) -> Stop | None:
     return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
 
 
+def _in_course(candidate: Candidate) -> Stop | None:
+    if candidate.step != FIRST_STEP or not is_under_way(candidate):
+        return None
+    return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
+
+
+def _course_held_out(candidate: Candidate) -> Stop | None:
+    """A colleague does not call whom the messages before were kept from."""
+    if candidate.step == FIRST_STEP or candidate.play.to == "customer" or not is_in_shadow(candidate):
+        return None
+    return Stop(HOLDOUT, "would have been sent; the course so far was held out")
+
+
 def _consent(candidate: Candidate) -> Stop | None:
     missing = missing_consent(candidate)
     return Stop("consent", missing) if missing else None
+
+
+def _suppressed(candidate: Candidate) -> Stop | None:
+    leaves_alone = suppressed(candidate)
+    return Stop("suppressed", leaves_alone) if leaves_alone else None
 
 
 def _limits(candidate: Candidate) -> Stop | None:
@@ -91,8 +114,8 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _inhibited)
-FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
+FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _in_course, _inhibited, _course_held_out)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
@@ -100,7 +123,8 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
 
     If every channel is closed, that is by the first of them.
     """
-    stop = _first_stop(FOR_ALL, candidate)
+    # Whoever answers is owed a person, whatever has become of the signal.
+    stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
     ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
@@ -118,8 +142,10 @@ def kept_back(candidate: Candidate) -> Stop | None:
     return Stop(HOLDOUT, f"would have been sent; {candidate.recipient} is held out of {held_out}") if held_out else None
 
 
-def is_so(condition: AttributeTest | Firing, candidate: Candidate) -> bool:
+def is_so(condition: AttributeTest | Firing | Happened, candidate: Candidate) -> bool:
     """Does it hold of what is known now?"""
+    if isinstance(condition, Happened):
+        return has_happened(condition, candidate)
     if isinstance(condition, Firing):
         return condition.detector in candidate.unit.firing.values()
     known = candidate.profile_of(condition.entity)
@@ -131,7 +157,9 @@ def spoken(conditions: Eligibility) -> str:
     return " and ".join(_spoken(condition) for condition in conditions)
 
 
-def _spoken(condition: AttributeTest | Firing) -> str:
+def _spoken(condition: AttributeTest | Firing | Happened) -> str:
+    if isinstance(condition, Happened):
+        return spoken_happened(condition)
     if isinstance(condition, Firing):
         return f"{condition.detector} is firing"
     test = condition.test

@@ -10,7 +10,7 @@ from engine.core.records import Records
 from engine.core.tasks import Handover, Task
 from engine.core.unit_state import Candidate, recipient_of
 from engine.spec.policies import CapacitySpec, Policies
-from engine.spec.types import Configuration
+from engine.spec.types import FIRST_STEP, Configuration
 
 OWNER = "owner:"
 
@@ -31,14 +31,22 @@ def is_counted(candidate: Candidate) -> bool:
     return rule is not None and (bool(rule.of) or not play.desk)
 
 
-def handed_over(candidate: Candidate, at: int, records: Records, configuration: Configuration) -> Handover:
-    """The task of a candidate that every gate lets through, for its owner, who takes it in at `at`."""
+def task_of(candidate: Candidate, records: Records) -> Task:
+    """The task of a candidate that every gate lets through. Whoever answers does not wait for anybody's day."""
+    decision, action = records.chosen(rated(candidate))
+    at_once = candidate.play.purpose == "critical" or candidate.answer is not None
+    stays = candidate.step != FIRST_STEP and not candidate.play.while_open
+    return Task(decision, action, at_once, stays)
+
+
+def handed_over(candidate: Candidate, task: Task, at: int, records: Records, configuration: Configuration) -> Handover:
+    """The task, for its owner, who takes it in at `at`."""
     signal = candidate.signal
     named = {*signal.related.items(), (signal.entity, signal.key)}
     return Handover(
         owner=candidate.recipient,
         at=at,
-        task=Task(*records.chosen(rated(candidate))),
+        task=task,
         instead=_instead(candidate, records, configuration),
         about=tuple(sorted({signal.unit, *(f"{kind}:{key}" for kind, key in named)})),
     )

@@ -21,10 +21,15 @@ def round_after(at: int) -> int:
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What would be recorded and done if it were chosen at once."""
+    """What would be recorded and done if it were chosen.
+
+    `at_once`: it waits for no room. `stays`: it is done though its signal has closed.
+    """
 
     decision: Decision
     action: Action
+    at_once: bool = False
+    stays: bool = False
 
 
 class Handover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,9 +57,9 @@ class Waits(msgspec.Struct, array_like=True):
 
     @property
     def order(self) -> tuple[bool, float, int, str, str]:
-        """The best comes first. What is critical comes before all; equal ones in the order of their coming."""
-        decision, action = self.task.decision, self.task.action
-        return action.purpose != "critical", -decision.priority, decision.at, decision.signal_id, decision.play
+        """The best comes first. What cannot wait comes before all; equal ones in the order of their coming."""
+        decision = self.task.decision
+        return not self.task.at_once, -decision.priority, decision.at, decision.signal_id, decision.play
 
 
 class Desk(msgspec.Struct, array_like=True):

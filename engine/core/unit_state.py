@@ -7,16 +7,18 @@ from math import prod
 
 import msgspec
 
+from engine.core.course_state import Answer, Course, Heard
 from engine.core.tasks import Desk
 from engine.model import Json, Signal
-from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import FIRST_STEP, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own.
+    counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
+    `answer` the reply that it is to follow up.
     """
 
     signal: Signal
@@ -24,6 +26,8 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    step: str = FIRST_STEP
+    answer: Answer | None = None
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -56,6 +60,8 @@ class UnitState(msgspec.Struct, array_like=True):
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
     `handed` are the owners to whom open signals have brought tasks (id -> `owner:ida`); `desk` is of an owner alone.
+    `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
+    `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
     """
 
     waiting: list[Signal] = []
@@ -69,11 +75,16 @@ class UnitState(msgspec.Struct, array_like=True):
     muting: dict[str, dict[str, str]] = {}
     handed: dict[str, list[str]] = {}
     desk: Desk | None = None
+    heard: list[Heard] = []
+    happened: dict[str, dict[str, int]] = {}
+    courses: list[Course] = []
+    tally: dict[str, tuple[int, int]] = {}
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
         return bool(self.waiting or self.candidates or (self.desk and self.desk.is_waiting))
+        return bool(self.waiting or self.candidates or self.heard)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
@@ -85,7 +96,8 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. At a later `step`
+    of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     """
 
     signal: Signal
@@ -99,6 +111,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    step: str = FIRST_STEP
+    answer: Answer | None = None
 
     @property
     def competes(self) -> bool:
@@ -114,7 +128,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
-        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+        begins = self.answer.at if self.answer else self.signal.at
+        return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
     def profile_of(self, kind: str) -> dict[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""

@@ -15,7 +15,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
-from engine.core.route import Router, Watched
+from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
 from engine.shells.sources import read_all, without_files
 from engine.shells.times import iso, moment
@@ -32,6 +32,7 @@ SPOKEN = {
     "unlisted_event": "of types that the stream does not list",
     "unknown_field": "rows with fields that the map does not name",
     "not_present": "rows without any of the events",
+    "unmatched": "reactions to no message that is known",
     "seen_ids_evicted": "ids forgotten early, as there were too many",
 }
 
@@ -65,6 +66,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     first_dead_letters: Mapping[str, str]
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
+    worked: Mapping[str, int]
     configuration: str
     streams_without_files: tuple[str, ...]
 
@@ -77,7 +79,7 @@ class Backtest:
         self._data = data
         self._project = plan.configuration.project
         self._chain = Chain(plan)
-        self._router = Router(self._project, Watched(plan.all_events, plan.by_event))
+        self._router = Router(self._project, plan.watched)
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()
@@ -125,6 +127,7 @@ class Backtest:
         weeks = max(self._chain.now - self._began, 1) / WEEK_MS
         events = {s.name: counts.get(("accepted", s.name), 0) for s in self._project.streams}
         chosen = [d.play for d in self.decisions if d.outcome is Outcome.CHOSEN]
+        worked = [d.play for d in self.decisions if d.outcome is Outcome.WORKED and d.action_id]
         return BacktestReport(
             began=iso(self._began),
             ended=iso(self._chain.now),
@@ -135,6 +138,7 @@ class Backtest:
             first_dead_letters=self._first_letters,
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
+            worked=dict(sorted(Counter(worked).items())),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
         )
@@ -150,8 +154,8 @@ class Backtest:
             decided[decision.detector].append(decision)
         for spec in self._plan.configuration.detectors:
             opened, decisions = fired[spec.name], decided[spec.name]
-            why = {decision.signal_id: decision.why for decision in decisions}
-            dropped = Counter(d.gate for d in decisions if d.outcome is not Outcome.CHOSEN)
+            why = {decision.signal_id: decision.why for decision in decisions if decision.why}
+            dropped = Counter(d.gate for d in decisions if d.outcome in (Outcome.HELD, Outcome.DROPPED))
             yield DetectorReport(
                 detector=spec.name,
                 mode=spec.mode.value,
@@ -159,7 +163,7 @@ class Backtest:
                 entities=len({signal.key for signal in opened}),
                 open_at_end=len({signal.id for signal in opened} - closed[spec.name]),
                 per_week=round(len(opened) / weeks, 2),
-                chosen=len(decisions) - sum(dropped.values()),
+                chosen=sum(d.outcome is Outcome.CHOSEN for d in decisions),
                 dropped=dict(sorted(dropped.items())),
                 named=tuple((iso(s.at), s.key, why.get(s.id, "")) for s in opened[:SHOWN]),
             )
@@ -182,8 +186,12 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     for detector in report.detectors:
         lines += ["", *_detector_lines(detector, names)]
     lines += ["", "Nothing was sent. What would have been done:"]
-    lines += [f"  {count:>9,} x {play}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += [f"  {count:>9,} x {play}{_worked(report, play)}" for play, count in report.plays.items()] or ["  nothing"]
     return "\n".join(lines)
+
+
+def _worked(report: BacktestReport, play: str) -> str:
+    return f", goal reached {report.worked[play]:,} x" if play in report.worked else ""
 
 
 def _spoken(noted: str) -> str:

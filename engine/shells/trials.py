@@ -10,7 +10,7 @@ import orjson
 
 from engine.core.chain import Chain
 from engine.core.plan import compile_plan
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
 from engine.spec.policies import Policies
@@ -60,7 +60,7 @@ class _Run:
         alone = msgspec.structs.replace(configuration, detectors=(live,), project=project)
         plan = compile_plan(alone, plugins)
         self._chain = Chain(plan)
-        self._router = Router(alone.project, Watched(plan.all_events, plan.by_event))
+        self._router = Router(alone.project, plan.watched)
         self._signals: list[Signal] = []
         self._decisions: list[Decision] = []
         self._refused: list[DeadLetter] = []
@@ -100,6 +100,7 @@ def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> 
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
     Its rules for deciding are left out: what a detector does must not depend on how often somebody may be written to.
+    What people do with a message stays, as it ends the courses of plays.
     """
     described = sorted({name.split(".")[0] for name in test.profile if "." in name}) or [detector.per]
     events = tuple(dict.fromkeys(event for given in test.given for event in given.events))
@@ -110,7 +111,11 @@ def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> 
     ]
     entities = _plain_entities(project.entities)
     return msgspec.structs.replace(
-        project, entities=entities, streams=(given, *profiles), wait_ms=0, policies=Policies()
+        project,
+        entities=entities,
+        streams=(given, *profiles),
+        wait_ms=0,
+        policies=Policies(reactions=project.policies.reactions),
     )
 
 

@@ -118,6 +118,42 @@ class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, str] = {}
 
 
+class Reactions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done with a message: event type -> opened, clicked, dismissed, replied, acknowledged, answered, bounced.
+
+    A message is remembered for `remember_ms`, so that what is done with it can be told from nothing.
+    """
+
+    kinds: Mapping[str, str]
+    remember_ms: int
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The types of all of them."""
+        return tuple(self.kinds)
+
+
+class Suppress(msgspec.Struct, frozen=True, kw_only=True):
+    """After so many messages that were `ignored` or `dismissed` (`of`) in a span, nothing goes to them for a while."""
+
+    after: int
+    of: tuple[str, ...]
+    within_ms: int
+    for_ms: int
+    ignored_after_ms: int
+
+
+class HandOff(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes over when somebody answers: the play for a colleague, and one for the customer if the desk is `away`.
+
+    `closed` is when the desk is, by the clock of its one zone; None = never.
+    """
+
+    play: str
+    away: str = ""
+    closed: QuietHours | None = None
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
@@ -128,3 +164,6 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
     capacity: tuple[CapacitySpec, ...] = ()
+    reactions: Reactions | None = None
+    suppress: tuple[Suppress, ...] = ()
+    hand_off: HandOff | None = None

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
-from engine.spec.policies import Chance, Policies
+from engine.spec.policies import Chance, Policies, Suppress
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -62,6 +62,14 @@ class Firing(msgspec.Struct, frozen=True):
     detector: str
 
 
+class Happened(msgspec.Struct, frozen=True):
+    """One of these events has happened to the unit's person, in the last `within_ms` (0 = ever)."""
+
+    events: tuple[str, ...]
+    where: tuple[FieldTest, ...] = ()
+    within_ms: int = 0
+
+
 class AllOf(msgspec.Struct, frozen=True):
     parts: tuple[ConditionSpec, ...]
 
@@ -72,7 +80,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 
 ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
-Eligibility: TypeAlias = tuple[AttributeTest | Firing, ...]
+Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened, ...]
 
 
 class TestGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +161,9 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 # ---- plays
 
+# The name of a play's first message among its steps.
+FIRST_STEP = "first"
+
 
 class Context(msgspec.Struct, frozen=True):
     """Where all of `when` is so, the play is worth `add` percent more."""
@@ -170,6 +181,9 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
     of the detector. `when_full` is the play that is done instead where a colleague has no room.
+    of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
+    closing does, too.
+    `recommend`: what a colleague should do when somebody answers.
     """
 
     name: str
@@ -197,8 +211,22 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     context: tuple[Context, ...] = ()
     only_if: Eligibility = ()
     unless: Eligibility = ()
+    goal: Happened | None = None
+    stop_if: tuple[Happened, ...] = ()
+    steps: tuple[CourseStep, ...] = ()
+    while_open: bool = True
+    suppress: tuple[Suppress, ...] = ()
+    recommend: str = ""
     place: Place = Place()
     when_full: str = ""
+
+
+class CourseStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows `after_ms` after the message before it, as a play of the same name."""
+
+    name: str
+    after_ms: int
+    play: PlaySpec
 
 
 # ---- the project file

@@ -77,6 +77,10 @@ def folder_with(folder: Path, written: str) -> Path:
         play = "---\n".join([*([play] if play else []), PLAY.format(name="task") + "to: owner\n"])
     if instead := re.findall(r"^when_full: ([a-z-]+)", play, re.MULTILINE):
         project, play = "capacity: [{at_most: 8}]\n", f"{play}---\n{PLAY.format(name=instead[0])}to: system\n"
+    handed = re.findall(r"hand_off:\s+\{?play: ([a-z-]+)", project)
+    away = re.findall(r"^  away: ([a-z-]+)", project, re.MULTILINE)
+    answering = [PLAY.format(name=name) + "to: owner\n" for name in handed] + [PLAY.format(name=name) for name in away]
+    play = "---\n".join([*([play] if play else []), *answering])
     write(folder / "beforehand.yml", completed(project, PROJECT))
     write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
     muting = others(project)

@@ -56,7 +56,6 @@ class DecidePartition(Remembering):
         self._has_capacity = bool(configuration.project.policies.capacity)
         assign = Assign(configuration, self._memory.units, self._effects)
         self._assigning = Assigning(self.replica, assign, self._peers, waits_for_all=self._has_capacity)
-        self._describes = {s.name: s.describes for s in configuration.project.streams if s.describes}
         # Keys sort as the candidates are to be taken.
         self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
         heapify(self._pending)
@@ -158,8 +157,7 @@ class DecidePartition(Remembering):
         if signal is not None:
             self._decide.on_signal(signal)
         if profile is not None:
-            routed = wire.routed_of(profile, candidate.offset)
-            self._decide.on_profile(routed, self._describes.get(profile.stream, ""))
+            self._decide.on_event(wire.routed_of(profile, candidate.offset))
 
     def _is_erased(self, candidate: wire.Candidate) -> bool:
         """Is it for or about somebody who was erased?"""

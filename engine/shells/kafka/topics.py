@@ -139,7 +139,7 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         f"{unit}; of a task its owner",
         "detect, decide",
         "decide",
-        "signals that opened or closed, and profiles; with a capacity, tasks on their way to owners",
+        "signals that opened or closed, profiles, what else a unit hears, and tasks on their way to owners",
         events,
     )
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)

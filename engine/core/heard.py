@@ -1,0 +1,61 @@
+"""Which types of events deciding wants to hear of, besides profiles and consent: they are written to their unit too.
+
+Worked out once from the configuration. Whoever needs a further type adds a function to `SOURCES`; `Decide.on_event`
+gets every such event, of whatever stream. Events that nobody hears cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from engine.spec.types import Configuration, Eligibility, Happened
+
+# The event types that one part of deciding wants, out of the whole configuration.
+Source: TypeAlias = Callable[[Configuration], Iterable[str]]
+
+
+def _reactions(configuration: Configuration) -> Iterable[str]:
+    """What people did with a message."""
+    spec = configuration.project.policies.reactions
+    return spec.events if spec is not None else ()
+
+
+def _happened(configuration: Configuration) -> Iterable[str]:
+    """What `only_if`, `unless` and `context` ask about."""
+    return (event for test in asked_about(configuration) for event in test.events)
+
+
+def _ends(configuration: Configuration) -> Iterable[str]:
+    """What ends the courses of plays."""
+    return (event for test in ending(configuration) for event in test.events)
+
+
+def asked_about(configuration: Configuration) -> Iterable[Happened]:
+    """Every `happened` that is asked of a unit before a play goes out."""
+    for tests in _eligibilities(configuration):
+        yield from (test for test in tests if isinstance(test, Happened))
+
+
+def _eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
+    for detector in configuration.detectors:
+        yield from (detector.only_if, detector.unless)
+    whole = configuration.plays.values()
+    for play in [*whole, *(step.play for each in whole for step in each.steps)]:
+        yield from (play.only_if, play.unless)
+        yield from (each.when for each in play.context)
+
+
+def ending(configuration: Configuration) -> Iterable[Happened]:
+    """Goals, and what else ends a course."""
+    for play in configuration.plays.values():
+        yield from ((play.goal,) if play.goal else ())
+        yield from play.stop_if
+
+
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends)
+
+
+def heard_types(configuration: Configuration) -> frozenset[str]:
+    """Every event type that some part of deciding wants."""
+    return frozenset(event for source in SOURCES for event in source(configuration))
