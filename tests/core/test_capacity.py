@@ -8,6 +8,8 @@ from engine.core.erasure import strip_unit
 from engine.model import Mode, Signal
 from engine.spec.policies import CapacitySpec, Policies
 from engine.spec.types import AttributeTest, DetectorSpec, PlaySpec
+from tests.core.test_courses import Story, reach, then
+from tests.core.test_handoff import answering
 from tests.core.worlds import World, compare, detector, is_, play, watch
 
 TWO_A_DAY = (CapacitySpec(at_most=2),)
@@ -213,6 +215,28 @@ def test_without_its_rule_what_waits_is_done() -> None:
     office.restart(wanting("call"))
     office.wait_until("5h")
     assert office.decided() == ["chosen", "chosen", "capacity", "chosen"]
+
+
+def test_whoever_answers_waits_for_nobodys_day() -> None:
+    story = answering(capacity=(CapacitySpec(at_most=1, of=("support",)),))
+    for hour in (10, 20, 30):
+        story.reacts("replied", f"{hour}h", id=f"r{hour}", action=story.done.actions[0].id)
+        story.reacts("answered", f"{hour}h 30m", id=f"a{hour}")
+    tasks = [each for each in story.done.decisions if each.recipient == "owner:support" and each.play == "take-over"]
+    assert {each.outcome.value for each in tasks} <= {"chosen", "answered"}
+    assert sum(each.outcome.value == "chosen" for each in tasks) == 3
+
+
+def test_a_step_of_its_own_stays_when_the_signal_closes() -> None:
+    for while_open, ends in ((True, "resolved"), (False, "chosen")):
+        call = then("call", "2h", to="owner", desk="support", while_open=while_open)
+        story = Story(reach(call, while_open=while_open), capacity=(CapacitySpec(at_most=1, of=("support",)),))
+        for hour, who in enumerate(("ada", "bob"), 1):
+            story.trouble(f"{hour}h", customer=who, account="acme")
+        story.wait_until("5h")
+        story.trouble("6h", "fine", customer="bob", account="acme")
+        story.wait_until("3d")
+        assert [each[:2] for each in story.told()][-2:] == [("call", "capacity"), ("call", ends)]
 
 
 def test_a_shadow_takes_no_room() -> None:
