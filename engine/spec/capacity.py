@@ -108,7 +108,8 @@ def check_plays(choices: Iterable[Choice], node: Node | None, world: World) -> N
             _judge_other(choice.when_full, other.spec, world)
     plays = [choice.spec for choice in by_name.values() if choice.spec]
     counted = [play.name for play in plays if is_counted(play.to, play.desk, world.capacity)]
-    if node is not None and world.capacity and plays and not counted:
+    is_whole = len(plays) == len(by_name) > 0  # what is wrong in a play is said already
+    if node is not None and world.capacity and is_whole and not counted:
         message = "no play goes to any of these - write 'to: owner' in one, or take 'capacity' away"
         world.report.error(node, "no-effect", message)
 
