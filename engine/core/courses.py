@@ -241,8 +241,8 @@ def _meant(unit: UnitState, heard: Heard, kind: str) -> tuple[Course, Message] |
 
 
 def _fits(course: Course, message: Message, heard: Heard, kind: str) -> bool:
+    if not course.concerns(heard.whose):
+        return False
     if heard.play:
-        return course.play == heard.play and course.concerns(heard.whose)
-    if kind == "answered":
-        return is_answer(message.step) and message.to_staff and course.concerns(heard.whose)
-    return not message.to_staff and (message.recipient == heard.whose or (not heard.whose and not course.whose))
+        return course.play == heard.play
+    return is_answer(message.step) and message.to_staff if kind == "answered" else not message.to_staff

@@ -24,6 +24,7 @@ from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.listening import Listening
 from engine.core.records import Records
+from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
 from engine.core.tasks import Handover, round_after
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
@@ -91,8 +92,11 @@ class Decide:
 
     def on_event(self, routed: Routed) -> None:
         """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
-        event = routed.event
-        if event.event in self._listening.types:
+        event, review = routed.event, self._project.policies.review
+        if review is not None and event.event == review.event:
+            if counted := verdict_of(review, self.units.change(routed.key), event):
+                self.effects.reviews[counted] += 1
+        elif event.event in self._listening.types:
             unit = self.units.change(routed.key)
             unit.heard.append(self._listening.heard(event))
             self._wake(routed.key, event.at)
@@ -152,7 +156,8 @@ class Decide:
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
                 self._hear(unit, now)
-                self._decide(unit, now)
+                if unit.candidates:
+                    self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
         # What only its owner's room is waited for is none of this step's.
@@ -252,6 +257,7 @@ class Decide:
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
+            self._review(candidate)
             if stop.until:
                 self._hold(candidate, stop.until)
             if stop.gate == HOLDOUT:
@@ -263,10 +269,19 @@ class Decide:
             decision, action = self._records.chosen(candidate)
             self.effects.decisions.append(decision)
             self.effects.actions.append(action)
+            self._review(candidate)
             remember_sent(candidate, is_shadow=False)
             self._courses.note(candidate, action)
         if (stop is None or not stop.until) and (step := self._courses.after(candidate, stop)):
             candidate.unit.candidates.append(step)
+
+    def _review(self, candidate: Candidate) -> None:
+        """Have a person look at the newest decision, if it is among those."""
+        spec, decision = self._project.policies.review, self.effects.decisions[-1]
+        if spec is not None and is_sampled(candidate, decision):
+            _decision, would = self._records.chosen(candidate)
+            self.effects.actions.append(to_review(spec, candidate, decision, would))
+            self.effects.reviews[decision.play, ASKED] += 1
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""

@@ -14,7 +14,10 @@ RAW_KEPT = 65_536
 
 
 class Effects:
-    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates."""
+    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates.
+
+    `reviews` is (play, `asked` or a verdict) -> how many.
+    """
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
@@ -24,6 +27,7 @@ class Effects:
         self.counts: Counter[tuple[str, str]] = Counter()
         # On the way to owners: whoever drives the steps passes them on before it takes the rest.
         self.handovers: list[Handover] = []
+        self.reviews: Counter[tuple[str, str]] = Counter()
 
     def merge(self, more: Effects) -> None:
         """Add what came after."""
@@ -33,6 +37,7 @@ class Effects:
         self.dead_letters += more.dead_letters
         self.counts += more.counts
         self.handovers += more.handovers
+        self.reviews += more.reviews
 
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
@@ -43,6 +48,7 @@ class Effects:
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
         taken.handovers, self.handovers = self.handovers, taken.handovers
+        taken.reviews, self.reviews = self.reviews, taken.reviews
         return taken
 
 

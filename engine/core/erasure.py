@@ -17,6 +17,7 @@ from engine.core.seen import list_evidence
 from engine.core.state import Entity
 from engine.core.unit_state import UnitState, Waiting
 from engine.model import Signal
+from engine.spec.types import FIRST_STEP
 
 ERASED = "erased"
 
@@ -83,7 +84,7 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.consent.pop(name, None)
     unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
     unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
-    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _answers(one, name)]
+    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _follows(one, name)]
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
         if one.answer is not None:
@@ -101,8 +102,12 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 
 
-def _answers(waiting: Waiting, name: str) -> bool:
-    return waiting.answer is not None and waiting.answer.whose == name
+def _follows(waiting: Waiting, name: str) -> bool:
+    """Is it what somebody's reply led to, or a later step of their course? Nobody else is to get that instead."""
+    if waiting.answer is not None:
+        return waiting.answer.whose == name
+    kind, _, key = name.partition(":")
+    return waiting.step != FIRST_STEP and waiting.signal.related.get(kind) == key
 
 
 def _without_name(course: Course, name: str) -> Course:

@@ -15,6 +15,7 @@ from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
+from engine.core.snooze import snoozed
 from engine.core.suppress import suppressed
 from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
@@ -38,6 +39,11 @@ Gate: TypeAlias = Callable[[Candidate], Stop | None]
 def _mode(candidate: Candidate) -> Stop | None:
     mode = candidate.signal.mode
     return None if mode is Mode.LIVE else Stop(mode.value, f"the detector is {mode.value}; it would have gone on")
+
+
+def _snoozed(candidate: Candidate) -> Stop | None:
+    sentence = snoozed(candidate)
+    return Stop("snoozed", sentence) if sentence else None
 
 
 def _cooldown(candidate: Candidate) -> Stop | None:
@@ -114,8 +120,18 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _in_course, _inhibited, _course_held_out)
 FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
+FOR_ALL: tuple[Gate, ...] = (
+    _mode,
+    _snoozed,
+    _cooldown,
+    _resolved,
+    _only_if,
+    _unless,
+    _in_course,
+    _inhibited,
+    _course_held_out,
+)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
@@ -127,13 +143,19 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
     stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
+    if not candidate.play.fallback:
+        return candidate, _first_stop(FOR_CUSTOMERS, candidate)
     ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 
 
 def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
-    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+    for gate in gates:
+        stopped = gate(candidate)
+        if stopped is not None:
+            return stopped
+    return None
 
 
 def kept_back(candidate: Candidate) -> Stop | None:

@@ -53,7 +53,13 @@ def ending(configuration: Configuration) -> Iterable[Happened]:
         yield from play.stop_if
 
 
-SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends)
+def _verdicts(configuration: Configuration) -> Iterable[str]:
+    """What a person says of a decision that they looked at."""
+    spec = configuration.project.policies.review
+    return (spec.event,) if spec is not None else ()
+
+
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _verdicts)
 
 
 def heard_types(configuration: Configuration) -> frozenset[str]:

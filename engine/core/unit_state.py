@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 import msgspec
 
@@ -62,6 +61,7 @@ class UnitState(msgspec.Struct, array_like=True):
     `handed` are the owners to whom open signals have brought tasks (id -> `owner:ida`); `desk` is of an owner alone.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
     `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
+    `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
     """
 
     waiting: list[Signal] = []
@@ -79,6 +79,7 @@ class UnitState(msgspec.Struct, array_like=True):
     happened: dict[str, dict[str, int]] = {}
     courses: list[Course] = []
     tally: dict[str, tuple[int, int]] = {}
+    reviews: dict[str, str] = {}
 
     @property
     def is_waiting(self) -> bool:
@@ -96,8 +97,9 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. At a later `step`
-    of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
+    At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
+    Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
+    known; `runner_up` is the play that would go instead.
     """
 
     signal: Signal
@@ -110,6 +112,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     round: int = 0
     factors: Mapping[str, float] = {}
+    priority: float = 0.0
     runner_up: str = ""
     step: str = FIRST_STEP
     answer: Answer | None = None
@@ -120,18 +123,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.play.to == "customer" and self.play.purpose != "critical" and not self.play.mandatory
 
     @property
-    def priority(self) -> float:
-        """What it is worth beside others: the product of its factors, 0 before they are known."""
-        return round(prod(self.factors.values()), 6) if self.factors else 0.0
-
-    @property
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
         begins = self.answer.at if self.answer else self.signal.at
         return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
-    def profile_of(self, kind: str) -> dict[str, Json]:
+    def profile_of(self, kind: str) -> Mapping[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""
         return profile_of(self.signal, self.unit, kind)
 
@@ -141,7 +139,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.signal.at, self.signal.id, self.play.name
 
 
-def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
+def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
     What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
@@ -149,8 +147,9 @@ def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
     if signal.entity != kind:
         return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
     own = f"{kind}:{signal.key}"
-    times, known = unit.attribute_times.get(own, {}), unit.attributes.get(own, {})
-    return {**signal.attributes, **{name: value for name, value in known.items() if times.get(name, 0) > signal.at}}
+    times, known = unit.attribute_times.get(own), unit.attributes.get(own)
+    newer = [name for name, at in times.items() if at > signal.at] if times and known else ()
+    return {**signal.attributes, **{name: known[name] for name in newer}} if known and newer else signal.attributes
 
 
 def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:

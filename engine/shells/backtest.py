@@ -15,6 +15,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
+from engine.core.review import ASKED
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
 from engine.shells.sources import read_all, without_files
@@ -67,6 +68,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
     worked: Mapping[str, int]
+    reviews: Mapping[str, Mapping[str, int]]
     configuration: str
     streams_without_files: tuple[str, ...]
 
@@ -83,6 +85,7 @@ class Backtest:
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()
+        self._reviews: Counter[tuple[str, str]] = Counter()
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
         self._decided: set[str] = set()
@@ -111,6 +114,7 @@ class Backtest:
                 self._decided.add(decision.id)
                 self.decisions.append(decision)
         self._count_letters(effects.dead_letters)
+        self._reviews += effects.reviews
         for (what, stream), count in effects.counts.items():
             self._noted[f"{stream} {what}"] += count
 
@@ -139,6 +143,7 @@ class Backtest:
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
             worked=dict(sorted(Counter(worked).items())),
+            reviews=by_play(self._reviews),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
         )
@@ -187,11 +192,29 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
         lines += ["", *_detector_lines(detector, names)]
     lines += ["", "Nothing was sent. What would have been done:"]
     lines += [f"  {count:>9,} x {play}{_worked(report, play)}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += ["", *review_lines(report.reviews)] if report.reviews else []
     return "\n".join(lines)
 
 
 def _worked(report: BacktestReport, play: str) -> str:
     return f", goal reached {report.worked[play]:,} x" if play in report.worked else ""
+
+
+def by_play(reviews: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Play -> `asked` and each verdict -> how many."""
+    found: dict[str, dict[str, int]] = {}
+    for (play, what), count in sorted(reviews.items()):
+        found.setdefault(play, {})[what] = count
+    return found
+
+
+def review_lines(reviews: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
+    """`review of offer: 12 decisions to look at; 3 good, 1 bad`, for each play."""
+    for play, counts in reviews.items():
+        asked = counts.get(ASKED, 0)
+        verdicts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what != ASKED)
+        to_look_at = f"{asked:,} decision{'' if asked == 1 else 's'} to look at" if asked else ""
+        yield f"review of {play}: {'; '.join(part for part in (to_look_at, verdicts) if part)}"
 
 
 def _spoken(noted: str) -> str:

@@ -100,18 +100,18 @@ def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> I
     for at in sorted({decision.at for decision in decisions}):
         when = "" if at == signal.at else f"{moment(iso(at))}  "
         for decision in (one for one in decisions if one.at == at):
-            yield f"  {when}{_result(decision)}"
-            yield from _priority(decision)
+            yield f"  {when}{result_of(decision)}"
+            yield from priority_lines(decision)
         for other in others(signal.unit, at):
             if other.signal_id != signal.id:
-                yield f"  with it for {signal.unit}: {_result(other)}"
-                yield from _priority(other)
+                yield f"  with it for {signal.unit}: {result_of(other)}"
+                yield from priority_lines(other)
     why = next((decision.why for decision in decisions if decision.why), "")
     if why:
         yield f"  {why}"
 
 
-def _result(decision: Decision) -> str:
+def result_of(decision: Decision) -> str:
     result = f"chosen, action {decision.action_id}"
     if decision.outcome in RESULTS:
         result = f"{decision.outcome.value}: {decision.detail}"
@@ -121,7 +121,7 @@ def _result(decision: Decision) -> str:
     return f"{decision.play}{step} for {decision.recipient}: {result}"
 
 
-def _priority(decision: Decision) -> Iterator[str]:
+def priority_lines(decision: Decision) -> Iterator[str]:
     """What it weighed beside others, where it had to compete and its play says anything of it, or others were there."""
     if not decision.runner_up and all(factor == 1 for factor in decision.factors.values()):
         return

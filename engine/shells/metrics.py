@@ -7,14 +7,16 @@ docs/metrics.md tells each of them; the dashboard and the alerts in deploy/ are 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from platform import python_version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from engine.core.effects import Effects
+from engine.core.snooze import in_force
 from engine.model import Action, Mode, Outcome
+from engine.spec.policies import SnoozeSpec
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
 # From milliseconds, which is what a decision takes, to the day that late events bring with them.
@@ -65,6 +67,13 @@ class Metrics:
             ["outcome", "gate"],
             registry=made,
         )
+        self.reviews = Counter(
+            "beforehand_reviews",
+            "Decisions that went to a person, and verdicts",
+            ["play", "what"],
+            registry=made,
+        )
+        self.snoozes = Gauge("beforehand_snoozes", "Snoozes in force, by what they hold back", ["what"], registry=made)
         self.decision_latency = Histogram(
             "beforehand_event_to_decision_seconds",
             "From the time a decision stands for to the moment it was made",
@@ -122,10 +131,17 @@ class Metrics:
         self.build = Gauge("beforehand_build_info", "Always 1", ["version", "python"], registry=made)
         self.build.labels(version("beforehand"), python_version()).set(1)
 
+    def note_snoozes(self, snoozes: Sequence[SnoozeSpec], now_ms: int) -> None:
+        """How many are in force by now."""
+        for what, count in in_force(snoozes, now_ms).items():
+            self.snoozes.labels(what).set(count)
+
     def note(self, effects: Effects, counts: Mapping[tuple[str, str], int], now_ms: int = 0) -> None:
         """Count what one batch led to. `now_ms` is the wall clock; 0 for recorded events, whose age means nothing."""
         for (what, stream), count in [*counts.items(), *effects.counts.items()]:
             self.counted.labels(what, stream).inc(count)
+        for (play, what), count in effects.reviews.items():
+            self.reviews.labels(play, what).inc(count)
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:

@@ -19,6 +19,7 @@ from engine.spec.quiet import read_quiet_hours
 from engine.spec.reactions import read_reactions
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
+from engine.spec.review import read_review
 from engine.spec.suppress import read_suppress
 from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
@@ -77,6 +78,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     reactions: Node | None
     suppress: Node | None
     hand_off: Node | None
+    review: Node | None
     capacity: Node | None = None
 
 
@@ -92,6 +94,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         reactions=read_reactions(rules.reactions, known.streams, scope),
         suppress=tuple(read_suppress(rules.suppress, scope)),
         hand_off=read_hand_off(rules.hand_off, scope),
+        review=read_review(rules.review, known.channels, known.streams, scope),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

@@ -81,6 +81,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     capacity: Annotated[Node | None, RAW, "how many tasks a colleague or a desk can do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
+    review: Annotated[Node | None, RAW, "how many decisions a person looks at afterwards"] = None
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
     hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
@@ -133,6 +134,7 @@ def _rules(document: ProjectDocument) -> Rules:
         reactions=document.reactions,
         suppress=document.suppress,
         hand_off=document.hand_off,
+        review=document.review,
     )
 
 

@@ -29,6 +29,7 @@ from engine.spec.quiet import QuietDocument
 from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
+from engine.spec.review import ReviewDocument
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
 from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
@@ -139,6 +140,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
         (ProjectDocument, "capacity"): {"type": "array", "items": _object(CapacityDocument), "minItems": 1},
+        (ProjectDocument, "review"): _object(ReviewDocument),
         (ProjectDocument, "reactions"): _object(ReactionsDocument),
         (ProjectDocument, "suppress"): _some(_object(SuppressDocument)),
         (ProjectDocument, "hand_off"): _object(HandOffDocument),
@@ -249,6 +251,7 @@ _ROW: Schema = {
 }
 _LINE: Raw = {
     (ExpectDocument, "at"): {"type": "string"},
+    (ExpectDocument, "factors"): _named({"type": "number"}),
     (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
 }
 _LINES: Schema = {"type": "array", "items": _object(ExpectDocument, _LINE), "minItems": 1}

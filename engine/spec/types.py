@@ -105,6 +105,7 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     """What must be so at `at` (absolute ms; -1 = at the end of the test).
 
     `nothing`: no signal fired up to then. `fired`: this entity's signal opened by then. `resolved`: closed by then.
+    `dropped` and `held` name the gate that stopped the decision as it stood then; `factors` are those that are asked.
     """
 
     __test__ = False
@@ -115,12 +116,19 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     play: str = ""
     fired_in_total: int = -1
     dropped: str = ""
+    held: str = ""
+    priority: float = 0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
     because: tuple[str, ...] = ()
     place: Place = Place()
 
 
 class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`)."""
+    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`).
+
+    With `rules`, all detectors take part and the project's rules for deciding hold; without, the detector is alone.
+    """
 
     __test__ = False
     name: str
@@ -128,6 +136,7 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
     profile: Mapping[str, Json]
     given: tuple[TestGiven, ...]
     expect: tuple[TestExpect, ...]
+    rules: bool = False
     place: Place = Place()
 
 
@@ -182,8 +191,8 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
     of the detector. `when_full` is the play that is done instead where a colleague has no room.
     of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
-    closing does, too.
-    `recommend`: what a colleague should do when somebody answers.
+    closing does, too. `recommend`: what a colleague should do when somebody answers. `review_places` of 10,000
+    decisions are looked at by a person, -1 = as many as the project says.
     """
 
     name: str
@@ -209,6 +218,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     lever: float = 0
     chance: Chance | None = None
     context: tuple[Context, ...] = ()
+    review_places: int = -1
     only_if: Eligibility = ()
     unless: Eligibility = ()
     goal: Happened | None = None

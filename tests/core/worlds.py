@@ -194,6 +194,7 @@ class World:
         for name in ("signals", "decisions", "actions", "dead_letters"):
             getattr(self.done, name).extend(getattr(effects, name))
         self.done.counts.update(effects.counts)
+        self.done.reviews.update(effects.reviews)
 
     # ---- what came of it
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from engine.core.effects import Effects
 from engine.model import Action, DeadLetter, Decision, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
+from engine.spec.policies import SnoozeSpec
 
 NOW = 1_772_409_600_000
 
@@ -84,6 +85,7 @@ def effects_of(detector: str) -> Effects:
     effects.decisions.append(replace(a_decision(detector), outcome=Outcome.ANSWERED, gate="hand_off", took_ms=90_000))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
+    effects.reviews["call", "asked"] += 1
     return effects
 
 
@@ -101,6 +103,7 @@ def filled() -> Metrics:
     metrics.batch.observe(0.01)
     metrics.entities.labels("account").set(40)
     metrics.oldest.labels("decisions").set(NOW / 1000)
+    metrics.note_snoozes([SnoozeSpec(what="all", until_ms=NOW + 1, because="a test")], NOW)
     metrics.reload_ok.set(1)
     metrics.reload_at.set(NOW / 1000)
     for stage in ("route", "detect", "decide", "dispatch"):

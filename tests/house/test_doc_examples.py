@@ -55,7 +55,9 @@ def folder_with(folder: Path, written: str) -> Path:
     """A configuration around the example. A block that fits no kind of file fails here."""
     keys = set(TOP.findall(written))
     project, play, detector = "", "", ""
-    if "play" in keys:
+    if "snooze" in keys:
+        write(folder / "snoozes.yml", written)
+    elif "play" in keys:
         play = written
     elif keys & DETECTOR_KEYS - {"owner", "reason"}:
         bare = not keys & {"watch", "when"}

@@ -31,6 +31,8 @@ from engine.spec import (
     project,
     quiet,
     reactions,
+    review,
+    snoozes,
     streams,
     suppress,
 )
@@ -70,6 +72,8 @@ WRITTEN = {
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
     "entry of capacity": (capacity.CapacityDocument, "deciding.md"),
+    "review": (review.ReviewDocument, "deciding.md"),
+    "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
