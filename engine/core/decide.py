@@ -19,6 +19,7 @@ from engine.core.course_state import Heard
 from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.handing import handed_over, is_counted, task_of
 from engine.core.incidents import (
     absorbed,
     forget_told,
@@ -35,8 +36,9 @@ from engine.core.listening import Listening
 from engine.core.records import Records
 from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
+from engine.core.tasks import Handover, round_after
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
-from engine.model import Routed, Signal
+from engine.model import Action, Routed, Signal
 from engine.ports import NEVER
 from engine.spec.types import Configuration, PlaySpec
 
@@ -83,6 +85,9 @@ class Decide:
     def __init__(self, configuration: Configuration, units: Units, effects: Effects) -> None:
         self.units = units
         self.effects = effects
+        # Everything up to this moment has been decided.
+        self.passed = 0
+        self._configuration = configuration
         self._project = configuration.project
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
@@ -141,6 +146,9 @@ class Decide:
     def _end(self, unit: UnitState, signal: Signal) -> None:
         unit.firing.pop(signal.id, None)
         unit.muting.pop(signal.id, None)
+        at = round_after(max(signal.at, self.passed))
+        for owner in unit.handed.pop(signal.id, ()):
+            self.effects.handovers.append(Handover(owner=owner, at=at, withdrawn=signal.id))
         if unit.waits_for(signal.root):
             unit.resolved.append(signal.root)
         if take_end(unit, signal, self._detectors.get(signal.detector)):
@@ -154,13 +162,12 @@ class Decide:
 
     def on_tick(self, at: int) -> None:
         """Decide every candidate whose time has come: unit by unit, and of each in order of time."""
-        if not self._dues or self._dues[0][0] > at:
-            return
         names = set()
         while self._dues and self._dues[0][0] <= at:
             names.add(heappop(self._dues)[1])
         for name in sorted(names & self.units.waiting):
             self._catch_up(name, at)
+        self.passed = max(self.passed, at)
 
     # ---- the moments of a unit
 
@@ -179,8 +186,9 @@ class Decide:
                     self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
-        if unit.is_waiting:
-            self._wake(name, self._next_look(unit))
+        # What only its owner's room is waited for is none of this step's.
+        if (again := self._next_look(unit)) < NEVER:
+            self._wake(name, again)
 
     def _split(self, unit: UnitState, at: int) -> None:
         """Make candidates of the signals that the tick has reached, one for each play."""
@@ -283,6 +291,8 @@ class Decide:
                 remember_sent(candidate, is_shadow=True)
                 remember_told(candidate)
                 self._courses.note(candidate, None)
+        elif is_counted(candidate):
+            self._courses.note(candidate, self._hand_over(candidate))
         else:
             decision, action = self._records.chosen(candidate)
             self.effects.decisions.append(decision)
@@ -307,6 +317,16 @@ class Decide:
         one, again = candidate, candidate.round + 1
         held = Waiting(one.signal, one.play.name, one.now, until, again, step=one.step, answer=one.answer)
         one.unit.candidates.append(held)
+
+    def _hand_over(self, candidate: Candidate) -> Action:
+        """Whether there is room for it is decided with its owner. Returns what is done if there is."""
+        at = round_after(max(candidate.now, self.passed))
+        task = task_of(candidate, self._records)
+        self.effects.handovers.append(handed_over(candidate, task, at, self._records, self._configuration))
+        owners = candidate.unit.handed.setdefault(candidate.signal.id, [])
+        if not task.stays and candidate.recipient not in owners:
+            owners.append(candidate.recipient)
+        return task.action
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]

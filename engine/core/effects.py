@@ -7,6 +7,7 @@ from collections import Counter
 import orjson
 import xxhash
 
+from engine.core.tasks import Handover
 from engine.model import Action, DeadLetter, Decision, Routed, Signal
 
 RAW_KEPT = 65_536
@@ -24,6 +25,8 @@ class Effects:
         self.actions: list[Action] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
+        # On the way to owners: whoever drives the steps passes them on before it takes the rest.
+        self.handovers: list[Handover] = []
         self.reviews: Counter[tuple[str, str]] = Counter()
 
     def merge(self, more: Effects) -> None:
@@ -33,6 +36,7 @@ class Effects:
         self.actions += more.actions
         self.dead_letters += more.dead_letters
         self.counts += more.counts
+        self.handovers += more.handovers
         self.reviews += more.reviews
 
     def take(self) -> Effects:
@@ -43,6 +47,7 @@ class Effects:
         taken.actions, self.actions = self.actions, taken.actions
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
+        taken.handovers, self.handovers = self.handovers, taken.handovers
         taken.reviews, self.reviews = self.reviews, taken.reviews
         return taken
 

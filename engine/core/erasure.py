@@ -86,7 +86,7 @@ def strip_signal(signal: Signal, name: str) -> Signal:
 
 
 def strip_unit(unit: UnitState, name: str) -> None:
-    """Take a name out of the unit that it belonged to: its profile, and what was to be decided about it."""
+    """Take a name out of the unit that it belonged to: its profile, and what was to be decided or done about it."""
     key = name.partition(":")[2]
     unit.attributes.pop(name, None)
     unit.attribute_times.pop(name, None)
@@ -105,6 +105,9 @@ def strip_unit(unit: UnitState, name: str) -> None:
         times.pop(name, None)
     unit.courses = [_without_name(course, name) for course in unit.courses if course.whose != name]
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
+    if unit.desk is not None:
+        unit.desk.coming = [handover for handover in unit.desk.coming if name not in handover.about]
+        unit.desk.waiting = [one for one in unit.desk.waiting if name not in one.about]
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.core.course_state import Answer, Course, Heard
+from engine.core.tasks import Desk
 from engine.model import Json, Signal
 from engine.spec.types import FIRST_STEP, DetectorSpec, PlaySpec, ProjectSpec
 
@@ -57,6 +58,7 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `handed` are the owners to whom open signals have brought tasks (id -> `owner:ida`); `desk` is of an owner alone.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
     `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
     `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
@@ -72,6 +74,8 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    handed: dict[str, list[str]] = {}
+    desk: Desk | None = None
     heard: list[Heard] = []
     happened: dict[str, dict[str, int]] = {}
     courses: list[Course] = []
@@ -82,6 +86,7 @@ class UnitState(msgspec.Struct, array_like=True):
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
+        return bool(self.waiting or self.candidates or (self.desk and self.desk.is_waiting))
         return bool(self.waiting or self.candidates or self.heard)
 
     def waits_for(self, signal_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from engine.core.erasure import concerns
 from engine.core.members import are_drawers_of, group_of, opened
 from engine.core.plan import Plan
 from engine.core.state import Entity
+from engine.core.tasks import Task
 from engine.core.unit_state import UnitState
 from engine.model import Action, DeadLetter, Decision, Json, Signal
 from engine.shells.erasing import is_named, name_of
@@ -67,7 +68,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The document. `events` and `receipts` are of Kafka only; a state folder's events are in the project's files."""
+    """The document. `events` and `receipts` are of Kafka only; a state folder's events are in the project's files.
+
+    `tasks` wait until a colleague has room for them.
+    """
 
     entity: str
     other_names: list[str] = []
@@ -77,6 +81,7 @@ class Export(msgspec.Struct, kw_only=True, omit_defaults=True):
     events: list[msgspec.Raw] = []
     signals: list[Signal] = []
     decisions: list[Decision] = []
+    tasks: list[Task] = []
     actions: list[Sent] = []
     receipts: list[msgspec.Raw] = []
     dead_letters: list[Letter] = []
@@ -137,6 +142,14 @@ def letter_of(letter: DeadLetter) -> Letter:
     )
 
 
+def tasks_about(units: Iterable[UnitState], names: Sequence[str]) -> list[Task]:
+    """What waits at the desks among these units, and was raised for or with one of these names."""
+    desks = [unit.desk for unit in units if unit.desk is not None]
+    coming = [(handover.task, handover.about) for desk in desks for handover in desk.coming if handover.task]
+    waiting = [(one.task, one.about) for desk in desks for one in desk.waiting]
+    return [task for task, about in (*coming, *waiting) if not set(about).isdisjoint(names)]
+
+
 # ---- the local shell's
 
 
@@ -170,6 +183,8 @@ def _fill(found: Export, store: Store, chain: Chain, plan: Plan) -> None:
     signals = [msgspec.msgpack.decode(record, type=Signal) for (record,) in records]
     found.signals = [one for one in signals if any(concerns(one, name) for name in names)]
     found.decisions = [one for one in store.decisions() if any(is_decided_for(one, name) for name in names)]
+    desks = sorted({unit for each in keys for unit in store.units_naming(each)})
+    found.tasks = tasks_about(map(chain.units.get, desks), names)
     rows = {row.action.id: row for name in names for row in store.ledger.about(name)}
     found.actions = [Sent(action=r.action, state=r.state, attempts=r.attempts) for r in rows.values()]
     found.dead_letters = [

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.model import HOUR_MS
 from engine.ports import As
+from engine.spec.capacity import read_capacity
 from engine.spec.consent import read_consent
 from engine.spec.handoff import read_hand_off
 from engine.spec.holdout import read_holdout
@@ -63,6 +64,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Collection[str]
     unit: tuple[str, ...]
     streams: tuple[StreamSpec, ...]
+    time_zone: str = "UTC"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hand_off: Node | None
     review: Node | None
     fan_out: FanOutSpec
+    capacity: Node | None = None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -88,6 +91,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
         inhibits=tuple(_inhibits(rules.inhibits, known, scope)),
         holdout=read_holdout(rules.holdout, scope),
+        capacity=read_capacity(rules.capacity, known.time_zone, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         reactions=read_reactions(rules.reactions, known.streams, scope),
         suppress=tuple(read_suppress(rules.suppress, scope)),

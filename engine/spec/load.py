@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.errors import Problem, SpecError
 from engine.model import Json
 from engine.ports import Plugins
-from engine.spec import files
+from engine.spec import capacity, files
 from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
@@ -57,6 +57,7 @@ def load_all(
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
+    capacity.check_plays(read_plays, node.get("capacity") if node else None, world)
     check_answers(project, node, {play.name: (play.spec, play.texts) for play in read_plays}, world)
     _check_cycles(read_detectors, world)
     shares = {play.name: (play.spec.review_places, play.spec.place) for play in read_plays if play.spec}
@@ -85,6 +86,7 @@ def _world(
         channels=frozenset(project.channels),
         plays=_names(plays, "play", report),
         detectors=_names(detectors, "detector", report),
+        capacity=project.policies.capacity,
     )
 
 
@@ -109,13 +111,14 @@ def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, 
 def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
     by_name = {play.name: play for play in plays}
     for detector in detectors:
-        for name in detector.plays:
-            if play := by_name.get(name):
-                check_use(play, detector.name, detector.measures, world)
         for clause in detector.for_each:
             for name, known in texts_of(clause).items():
                 if play := by_name.get(name):
                     check_use(play, detector.name, detector.measures | known, world)
+        chosen = [by_name[name] for name in detector.plays if name in by_name]
+        instead = [play.spec.when_full for play in chosen if play.spec]
+        for play in (*chosen, *(by_name[name] for name in instead if name in by_name)):
+            check_use(play, detector.name, detector.measures, world)
 
 
 def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[ReadPlay], world: World) -> None:

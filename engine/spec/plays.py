@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
-from engine.spec import courses, priority
+from engine.spec import capacity, courses, priority
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
@@ -50,6 +50,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
     chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
     context: Annotated[Node | None, RAW, "where it is worth more"] = None
+    when_full: Annotated[str, As.TEXT, "the play that is done instead where a colleague has no room"] = ""
     goal: Annotated[Node | None, RAW, "the event that says it worked, and how long after a message"] = None
     stop_if: Annotated[Node | None, RAW, "events after which nothing more of it goes out"] = None
     steps: Annotated[Node | None, RAW, "what follows, if nothing ends it: each with a name and 'after'"] = None
@@ -69,6 +70,7 @@ class ReadPlay(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     texts: tuple[ScalarNode, ...]
     spec: PlaySpec | None
+    when_full: Node | None = None
 
 
 def read_play(node: MappingNode, world: World) -> ReadPlay:
@@ -122,8 +124,11 @@ def _read_alone(node: MappingNode, world: World) -> ReadPlay:
         only_if=only_if,
         unless=unless,
         place=node.place,
+        when_full=document.when_full,
     )
-    return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=spec)
+    capacity.judge_when_full(spec, written.nodes, world)
+    when_full = written.nodes.get("when_full")
+    return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=spec, when_full=when_full)
 
 
 def _texts(nodes: Mapping[str, Node], world: World) -> tuple[ScalarNode, ...]:
@@ -155,8 +160,9 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
 def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
     """Refuse what could not take effect."""
     if document.to != "customer":
+        is_counted = capacity.is_counted(document.to, document.desk, world.capacity)
         for name in CUSTOMERS_ONLY:
-            if name in nodes:
+            if name in nodes and not (is_counted and name in priority.KEYS):
                 world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: customer'")
     priority.judge_numbers(document.value, document.lever, nodes, world)
     for name in priority.KEYS if document.mandatory or document.class_ == "critical" else ():

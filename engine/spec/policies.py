@@ -79,6 +79,19 @@ class InhibitSpec(msgspec.Struct, frozen=True, kw_only=True):
     equal: tuple[str, ...] = ()
 
 
+class CapacitySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """So many tasks in a calendar day or week of that zone, for each of those named; `of` empty: everybody's own.
+
+    `waiting` is how many that found no room may wait at most.
+    """
+
+    at_most: int
+    of: tuple[str, ...] = ()
+    per: Literal["day", "week"] = "day"
+    time_zone: str = "UTC"
+    waiting: int = 200
+
+
 class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How many of 10,000 places are held out of everything, and of a class besides."""
 
@@ -171,6 +184,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: tuple[InhibitSpec, ...] = ()
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
+    capacity: tuple[CapacitySpec, ...] = ()
     reactions: Reactions | None = None
     suppress: tuple[Suppress, ...] = ()
     hand_off: HandOff | None = None

@@ -80,6 +80,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
+    capacity: Annotated[Node | None, RAW, "how many tasks a colleague or a desk can do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     review: Annotated[Node | None, RAW, "how many decisions a person looks at afterwards"] = None
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
@@ -103,7 +104,7 @@ def read_project(
     _judge(written, entities, scope)
     channels = _channels(document.channels, node, scope)
     kinds = {entity.kind for entity in entities}
-    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams)
+    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams, time_zone=document.time_zone)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
@@ -131,6 +132,7 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+        capacity=document.capacity,
         reactions=document.reactions,
         suppress=document.suppress,
         hand_off=document.hand_off,

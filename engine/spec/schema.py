@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.capacity import CapacityDocument
 from engine.spec.consent import ConsentDocument
 from engine.spec.courses import OF_A_STEP, CourseStepDocument, GoalDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
@@ -139,6 +140,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
+        (ProjectDocument, "capacity"): {"type": "array", "items": _object(CapacityDocument), "minItems": 1},
         (ProjectDocument, "review"): _object(ReviewDocument),
         (ProjectDocument, "reactions"): _object(ReactionsDocument),
         (ProjectDocument, "suppress"): _some(_object(SuppressDocument)),

@@ -192,6 +192,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
+    of the detector. `when_full` is the play that is done instead where a colleague has no room.
     of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
     closing does, too. `recommend`: what a colleague should do when somebody answers. `review_places` of 10,000
     decisions are looked at by a person, -1 = as many as the project says.
@@ -230,6 +231,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     suppress: tuple[Suppress, ...] = ()
     recommend: str = ""
     place: Place = Place()
+    when_full: str = ""
 
 
 class CourseStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,6 +69,16 @@ def folder_with(folder: Path, written: str) -> Path:
     else:
         pytest.fail(f"this is no kind of file that is known here, with the keys {keys}")
     names = dict.fromkeys(re.findall(r"[{ ]play: ([a-z-]+)", detector))
+    project, play = with_plays_named_in(project, play)
+    write(folder / "beforehand.yml", completed(project, PROJECT))
+    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names), detector)))
+    muting = others(project)
+    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)] if detector else muting))
+    return folder
+
+
+def with_plays_named_in(project: str, play: str) -> tuple[str, str]:
+    """The project and the plays of an example, with a play for each name that its rules mention."""
     tags = re.findall(r"\btag: ([a-z-]+)", project)
     if tags:
         play = PLAY.format(name="tagged") + f"tags: [{', '.join(tags)}]\n"
@@ -77,15 +87,15 @@ def folder_with(folder: Path, written: str) -> Path:
         play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
     if asking := re.findall(r"\bask: ([a-z-]+)", project):
         play = "---\n".join([*([play] if play else []), PLAY.format(name=asking[0]) + "to: owner\n"])
+    if "capacity" in TOP.findall(project):
+        play = "---\n".join([*([play] if play else []), PLAY.format(name="task") + "to: owner\n"])
+    if instead := re.findall(r"^when_full: ([a-z-]+)", play, re.MULTILINE):
+        project, play = "capacity: [{at_most: 8}]\n", f"{play}---\n{PLAY.format(name=instead[0])}to: system\n"
     handed = re.findall(r"hand_off:\s+\{?play: ([a-z-]+)", project)
     away = re.findall(r"^  away: ([a-z-]+)", project, re.MULTILINE)
     answering = [PLAY.format(name=name) + "to: owner\n" for name in handed] + [PLAY.format(name=name) for name in away]
     play = "---\n".join([*([play] if play else []), *answering])
-    write(folder / "beforehand.yml", completed(project, PROJECT))
-    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names), detector)))
-    muting = others(project)
-    write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)] if detector else muting))
-    return folder
+    return project, play
 
 
 def plays(names: list[str], detector: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ import detectors
 import sinks
 from engine import cli
 from engine.spec import (
+    capacity,
     consent,
     courses,
     deciding,
@@ -71,6 +72,7 @@ WRITTEN = {
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "entry of capacity": (capacity.CapacityDocument, "deciding.md"),
     "review": (review.ReviewDocument, "deciding.md"),
     "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),

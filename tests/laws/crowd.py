@@ -19,6 +19,7 @@ from engine.core.plan import Plan
 from engine.core.route import FILES, Router, Row
 from engine.model import DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
 from engine.spec.policies import (
+    CapacitySpec,
     Chance,
     ConsentSpec,
     HandOff,
@@ -95,7 +96,16 @@ PLAYS = (
         stop_if=(Happened(("ticket.opened",), (is_("priority", "urgent"),)),),
         suppress=(ALONE,),
     ),
-    play("phone", to="owner", only_if=(Happened(("ticket.opened", "contacted")),)),
+    play(
+        "phone",
+        to="owner",
+        only_if=(Happened(("ticket.opened", "contacted")),),
+        value=2,
+        when_full="file",
+        expires="20h",
+    ),
+    play("visit", to="owner"),
+    play("file", to="system", only_if=(AttributeTest("account", is_("stage", "live")),)),
     play("gift", purpose="marketing", value=3, tags=("gift",), fallback=("sms",)),
     play("lock", purpose="critical"),
     play("terms", mandatory=True, expires="2h"),
@@ -112,6 +122,7 @@ RULES = Policies(
     consent=ConsentSpec(given=("agreed",), withdrawn=("declined",)),
     inhibits=(InhibitSpec(firing="surge", mutes=("gift",), equal=("account",)),),
     holdout=HoldoutSpec(salt="crowd", places=5_000),
+    capacity=(CapacitySpec(at_most=2, waiting=4), CapacitySpec(at_most=1, of=("ida",), time_zone="Asia/Kathmandu")),
     reactions=REACTIONS,
     hand_off=HandOff(
         play="take-over",
@@ -123,7 +134,8 @@ RULES = Policies(
 
 def ruled() -> tuple[DetectorSpec, ...]:
     """The same detectors, each with plays of its own."""
-    chosen = itertools.cycle((("call", "phone"), ("gift",), ("call",), ("terms", "phone"), ("gift",), ("lock",)))
+    plays = (("call", "phone"), ("gift",), ("call",), ("terms", "phone"), ("gift",), ("lock", "visit"))
+    chosen = itertools.cycle(plays)
     return tuple(msgspec.structs.replace(spec, plays=next(chosen)) for spec in detectors_of_every_kind())
 
 
@@ -163,6 +175,7 @@ def _row(chance: random.Random, number: int, at: int) -> Row:
     else:
         says = chance.choice(("profile", "agreed", "declined")) if stream == "people" else "profile"
         fields |= {"event": says, "stage": chance.choice(("live", "new")), "time_zone": chance.choice(ZONES)}
+        fields |= {"owner": chance.choice(("ida", "ole"))} if stream == "crm" else {}
     return Row(stream, "rows.jsonl", number, orjson.dumps(fields), clock=FILES)
 
 
@@ -237,12 +250,18 @@ class Partitions:
         self._look(until)
 
     def _look(self, at: int) -> None:
+        self._decide(at - 1)
         for chain in self.chains:
-            chain.decide.on_tick(at - 1)
             chain.detect.on_tick(at)
         self._hand_over()
+        self._decide(at)
+
+    def _decide(self, at: int) -> None:
         for chain in self.chains:
             chain.decide.on_tick(at)
+        self._hand_over()
+        for chain in self.chains:
+            chain.assign.on_tick(at)
 
     def _hand_over(self) -> None:
         for chain in self.chains:
@@ -250,13 +269,16 @@ class Partitions:
             self.decisions += effects.decisions
             for signal in effects.signals:
                 self.of(signal.unit).decide.on_signal(signal)
+            for handover in effects.handovers:
+                self.of(handover.owner).assign.take([handover])
 
 
 def over_partitions(plan: Plan, records: Sequence[Record], how_many: int) -> bytes:
     partitions = Partitions(plan, how_many)
     for record in records:
         partitions.take(record)
-    partitions._hand_over()
+    for _ in range(2):  # what closed last, and what that takes back from owners
+        partitions._hand_over()
     return log_of(partitions.decisions)
 
 

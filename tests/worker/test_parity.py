@@ -8,6 +8,7 @@ import pytest
 
 from engine.shells.wiring import load_configuration
 from engine.spec.types import KafkaSpec
+from tests.kill.project import add_tasks, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import working
 
@@ -43,6 +44,22 @@ quiet_hours: {from: "20:00", to: "07:30", unknown_zone: [Europe/Rome, America/Ne
 inhibits: [{firing: break-in, mutes: note}]
 holdout: {salt: parity, share: 20%}
 """
+
+
+@pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
+def test_an_owner_has_room_for_as_much_as_in_a_backtest(
+    partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    world = new_world(kafka, partitions=partitions, events=3_000, seed=5)
+    add_tasks(world.folder / "config")
+    put_in_order(world.folder / "data")
+    world.configuration = load_configuration(world.folder / "config")
+    world.feed()
+    with working(world, workers) as running:
+        world.until_done(120, *running)
+    world.verify()
+    decided = [(d["play"], d["outcome"], d["gate"]) for d in world.decisions().values()]
+    assert {("call", "held", "capacity"), ("call", "chosen", ""), ("file", "chosen", "")} <= set(decided)
 
 
 def test_a_worker_keeps_the_rules_as_a_backtest_does(kafka: KafkaSpec, new_world: NewWorld) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 import msgspec
 
+from engine.core.decide import decode_unit
 from engine.core.erasure import concerns
+from engine.core.handing import OWNER
 from engine.core.members import are_drawers_of
 from engine.core.state import Layout, Stalls
 from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision
 from engine.shells.erasing import is_named, name_of
-from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of, memberships
+from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of, memberships, tasks_about
 from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
@@ -61,6 +63,7 @@ class _Exporting:
         await self._memberships(found, kind, key)
         await self._written(found, [f"{kind}:{each}" for each in keys])
         await self._sent(found, [f"{kind}:{each}" for each in keys])
+        await self._waiting(found, [f"{kind}:{each}" for each in keys])
         async for record in records_of(self._link, self._topics.dead_letters):
             letter = None if record.key == NOTED else wire.read_letter(record.value or b"")
             if letter is not None and any(is_named(letter, each) for each in keys):
@@ -101,6 +104,16 @@ class _Exporting:
                     copy.add_layout(layout)
                 drawer = Memory(copy, self._plan, Stalls(), 0).entities.get(*name)
                 found.member_of += [] if drawer is None else memberships(drawer, key, self._plan)
+
+    async def _waiting(self, found: Export, names: list[str]) -> None:
+        """The tasks that wait at anybody's desk."""
+        desks: dict[str, bytes] = {}
+        for partition in range(await partitions_of(self._link, self._topics.log_decide)):
+            async for commit in self._commits(self._topics.log_decide, partition):
+                desks |= {unit: record for unit, _, record in commit.units if unit.startswith(OWNER)}
+                for unit in commit.gone_units:
+                    desks.pop(unit, None)
+        found.tasks = tasks_about(map(decode_unit, desks.values()), names)
 
     async def _commits(self, log: str, partition: int) -> AsyncIterator[Commit]:
         until = (await self._link.ends([(log, partition)]))[log, partition]

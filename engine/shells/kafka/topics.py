@@ -136,10 +136,10 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
     yield _topic(
         kafka,
         "candidates",
-        unit,
-        "detect",
+        f"{unit}; of a task its owner",
+        "detect, decide",
         "decide",
-        "signals that opened or closed, profiles, and what else a unit hears",
+        "signals that opened or closed, profiles, what else a unit hears, and tasks on their way to owners",
         events,
     )
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)
