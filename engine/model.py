@@ -167,6 +167,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
     offset, worker or wall time, so replaying the same events gives the same bytes.
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
+    `after` is what came back of an earlier action and led to this one (`email rejected`).
     """
 
     id: str
@@ -192,13 +193,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: float = 0.0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    after: str = ""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """A chosen play for one recipient on one channel. Derived again, it gets the same id.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
-    `about` is the entity whose signal led to it, as `kind:key`.
+    `about` is the entity whose signal led to it, as `kind:key`. `zones` are the time zones in which it has to be day
+    for it to be sent; none where it heeds no quiet hours.
     """
 
     id: str
@@ -222,3 +225,34 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
     about: str = ""
+    zones: tuple[str, ...] = ()
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of an action: a state of the ledger, after how many attempts, and when in wall time.
+
+    `entities` are those it was for and about, by kind.
+    """
+
+    action_id: str
+    channel: str
+    what: str
+    at: int
+    attempts: int
+    why: str = ""
+    play: str = ""
+    recipient: str = ""
+    unit: str = ""
+    entities: Mapping[str, str] = {}
+
+
+class Recall(msgspec.Struct, frozen=True, tag="recall"):
+    """Actions of a unit that must not be sent any more, if they have not been yet, and why; as of an event time.
+
+    `why` names nobody.
+    """
+
+    unit: str
+    action_ids: tuple[str, ...]
+    why: str
+    at: int

@@ -11,7 +11,7 @@ from engine.core.effects import Effects
 from engine.core.entities import Entities
 from engine.core.plan import Plan
 from engine.core.state import Stalls
-from engine.model import Record, Routed, StreamResumed, StreamStalled, Tick
+from engine.model import Receipt, Record, Routed, StreamResumed, StreamStalled, Tick
 
 UNIT = "unit"
 
@@ -20,8 +20,15 @@ class Chain:
     """Feed it records in order; what they led to stands in `effects` until the shell takes it."""
 
     def __init__(
-        self, plan: Plan, entities: Entities | None = None, units: Units | None = None, stalls: Stalls | None = None
+        self,
+        plan: Plan,
+        entities: Entities | None = None,
+        units: Units | None = None,
+        stalls: Stalls | None = None,
+        *,
+        is_trial: bool = False,
     ) -> None:
+        """`is_trial` as in Decide."""
         self.plan = plan
         self.effects = Effects()
         self.entities = entities or Entities()
@@ -29,7 +36,7 @@ class Chain:
         self.stalls = stalls or Stalls()
         self.now = 0
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
-        self.decide = Decide(plan.configuration, self.units, self.effects)
+        self.decide = Decide(plan.configuration, self.units, self.effects, is_trial=is_trial)
         self._describes = {s.name: s.describes for s in plan.configuration.project.streams if s.describes}
         self._handed_over = 0
 
@@ -76,6 +83,12 @@ class Chain:
         for signal in signals[self._handed_over :]:
             self.decide.on_signal(signal)
         self._handed_over = len(signals)
+
+    def take_receipts(self, receipts: Iterable[Receipt]) -> None:
+        """What became of actions; the next tick decides what follows."""
+        self._hand_over()
+        for receipt in receipts:
+            self.decide.on_receipt(receipt, self.now)
 
     def drain(self) -> Effects:
         """Everything since the last drain; signals not yet handed over are handed over first."""

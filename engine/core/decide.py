@@ -19,10 +19,20 @@ from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
+from engine.core.recall import recalled
+from engine.core.receipts import (
+    RECEIPT,
+    are_recorded,
+    followed_by,
+    note_answer,
+    read_receipt,
+    remember_underway,
+    taken_for_done,
+)
 from engine.core.records import Records
 from engine.core.state import keep_newest
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
-from engine.model import Routed, Signal
+from engine.model import Receipt, Routed, Signal
 from engine.ports import NEVER
 from engine.spec.types import Configuration, PlaySpec
 
@@ -66,13 +76,15 @@ class Units:
 class Decide:
     """One partition's decide step. Effects are appended to `effects`."""
 
-    def __init__(self, configuration: Configuration, units: Units, effects: Effects) -> None:
+    def __init__(self, configuration: Configuration, units: Units, effects: Effects, *, is_trial: bool = False) -> None:
+        """`is_trial`: nothing is sent, so a remedy is taken to work, unless it is recorded what became of it."""
         self.units = units
         self.effects = effects
         self._project = configuration.project
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
         self._records = Records(configuration)
+        self._takes_for_done = is_trial and not are_recorded(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
@@ -81,6 +93,9 @@ class Decide:
     def on_profile(self, routed: Routed, describes: str) -> None:
         """Remember what one of the unit's entities is like, for `only_if`, `unless` and texts, or has agreed to."""
         event = routed.event
+        if event.event == RECEIPT:
+            self._answer(routed.key, *read_receipt(event), event.at)
+            return
         key = event.entities.get(describes)
         if key is None:
             return
@@ -88,9 +103,21 @@ class Decide:
         consent = self._project.policies.consent
         if consent is not None and is_consent(event, consent):
             remember_consent(unit, name, event, consent)
-            return
-        known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
-        keep_newest(known, times, event.attributes, event.at)
+        else:
+            known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
+            keep_newest(known, times, event.attributes, event.at)
+        if consent is not None and unit.underway:
+            self.effects.recalls += recalled(routed.key, unit, name, self._plays, consent, event.at)
+
+    def on_receipt(self, receipt: Receipt, now: int) -> None:
+        """What became of an action, as of the event time that has been reached."""
+        if any(one.action_id == receipt.action_id for one in self.units.get(receipt.unit).underway):
+            self._answer(receipt.unit, receipt.action_id, receipt.what, now)
+
+    def _answer(self, name: str, action_id: str, what: str, at: int) -> None:
+        if note_answer(self.units.change(name), action_id, what, at):
+            self.effects.counts["receipt", what] += 1
+            self._wake(name, at)
 
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
@@ -128,6 +155,7 @@ class Decide:
             self.units.change(name)
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
+                unit.candidates += followed_by(unit, now, self._plays)
                 self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
@@ -146,7 +174,8 @@ class Decide:
     def _next_moment(self, unit: UnitState) -> int:
         """When the next of its candidates is decided; a gathering closes `wait` after its first one came."""
         gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
-        return min([*gathering, *(one.due for one in unit.candidates if one.due)], default=NEVER)
+        answers = [one.at for one in unit.answers]
+        return min([*gathering, *answers, *(one.due for one in unit.candidates if one.due)], default=NEVER)
 
     def _next_look(self, unit: UnitState) -> int:
         return min([self._next_moment(unit), *(signal.at for signal in unit.waiting)])
@@ -196,6 +225,9 @@ class Decide:
                     project=self._project,
                     now=now,
                     round=one.round,
+                    refused=one.refused,
+                    after=one.after,
+                    is_answer=one.is_answer,
                 )
 
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
@@ -210,11 +242,14 @@ class Decide:
         self.effects.decisions.append(decision)
         self.effects.actions.append(action)
         remember_sent(candidate, is_shadow=False)
+        remember_underway(candidate, action.id)
+        if self._takes_for_done:
+            taken_for_done(candidate, action.id)
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
-        candidate.unit.candidates.append(again)
+        head = (candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
+        candidate.unit.candidates.append(Waiting(*head, candidate.refused, candidate.after, candidate.is_answer))
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]

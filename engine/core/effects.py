@@ -7,7 +7,7 @@ from collections import Counter
 import orjson
 import xxhash
 
-from engine.model import Action, DeadLetter, Decision, Routed, Signal
+from engine.model import Action, DeadLetter, Decision, Recall, Routed, Signal
 
 RAW_KEPT = 65_536
 
@@ -19,6 +19,7 @@ class Effects:
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
         self.actions: list[Action] = []
+        self.recalls: list[Recall] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
 
@@ -27,6 +28,7 @@ class Effects:
         self.signals += more.signals
         self.decisions += more.decisions
         self.actions += more.actions
+        self.recalls += more.recalls
         self.dead_letters += more.dead_letters
         self.counts += more.counts
 
@@ -36,6 +38,7 @@ class Effects:
         taken.signals, self.signals = self.signals, taken.signals
         taken.decisions, self.decisions = self.decisions, taken.decisions
         taken.actions, self.actions = self.actions, taken.actions
+        taken.recalls, self.recalls = self.recalls, taken.recalls
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
         return taken

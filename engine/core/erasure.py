@@ -14,7 +14,7 @@ import msgspec
 from engine.core.digest import digest
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
-from engine.core.unit_state import UnitState
+from engine.core.unit_state import Underway, UnitState
 from engine.model import Signal
 
 ERASED = "erased"
@@ -33,6 +33,11 @@ def names_in(entities: Mapping[str, str]) -> set[str]:
 def concerns(signal: Signal, name: str) -> bool:
     """It is about the entity, or decided for it."""
     return name in (signal.unit, f"{signal.entity}:{signal.key}")
+
+
+def is_underway_for(one: Underway, name: str) -> bool:
+    """Is the action for somebody, or about them?"""
+    return one.recipient == name or (one.signal is not None and concerns(one.signal, name))
 
 
 def without(kept: Any, key: str) -> Any:
@@ -86,6 +91,9 @@ def strip_unit(unit: UnitState, name: str) -> None:
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
     unit.muting = without(unit.muting, key)
+    unit.underway = [one for one in unit.underway if not is_underway_for(one, name)]
+    for way in unit.underway:
+        way.signal = strip_signal(way.signal, name) if way.signal is not None else None
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 

@@ -44,7 +44,8 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 
 def _resolved(candidate: Candidate) -> Stop | None:
-    if candidate.signal.id not in candidate.unit.resolved:
+    # A remedy that worked is what closes a signal, and is told of all the same.
+    if candidate.signal.id not in candidate.unit.resolved or candidate.is_answer:
         return None
     return Stop("resolved", "the signal closed before it was decided")
 
@@ -103,7 +104,8 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
     stop = _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
-    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
+    channels = [channel for channel in channels_of(candidate) if channel not in candidate.refused]
+    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels or channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 

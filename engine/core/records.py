@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.core.digest import digest
 from engine.core.gates import Stop
+from engine.core.quiet import zones_heeded
+from engine.core.receipts import worth_sending_until
 from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome
 from engine.spec.text import Text, compile_text
@@ -54,6 +56,7 @@ class Records:
             priority=candidate.priority,
             factors=candidate.factors,
             runner_up=candidate.runner_up,
+            after=candidate.after,
             versions={"detector": signal.version, "play": play.version, "configuration": self._version},
         )
 
@@ -72,7 +75,7 @@ class Records:
             recipient=candidate.recipient,
             step=FIRST_STEP,
             at=candidate.now,
-            expires_at=candidate.expires_at,
+            expires_at=worth_sending_until(candidate),
             tier=play.tier,
             purpose=play.purpose,
             owner=play.owner,
@@ -83,6 +86,7 @@ class Records:
             event_ids=signal.event_ids,
             readings=signal.readings,
             about=f"{signal.entity}:{signal.key}",
+            zones=zones_heeded(candidate),
         )
 
     def _values(self, candidate: Candidate) -> dict[str, Json]:

@@ -15,7 +15,8 @@ class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own.
+    counts the decisions made of it before, so that each has an id of its own. `refused` are the channels that did not
+    take it, `after` is what came back and led to it, and `is_answer` says that this was a remedy that worked.
     """
 
     signal: Signal
@@ -23,6 +24,9 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    refused: tuple[str, ...] = ()
+    after: str = ""
+    is_answer: bool = False
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -35,6 +39,31 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
     channel: str
     tags: tuple[str, ...] = ()
     is_shadow: bool = False
+
+
+class Underway(msgspec.Struct, array_like=True):
+    """An action that was chosen, as long as something may still become of it.
+
+    `signal` is kept where something else would be decided then. `round` and `refused` as in Waiting.
+    """
+
+    action_id: str
+    at: int
+    play: str
+    recipient: str
+    channel: str
+    signal: Signal | None = None
+    round: int = 0
+    refused: tuple[str, ...] = ()
+    is_recalled: bool = False
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """What became of an action, a state of the ledger; it is taken in when time has come to `at`."""
+
+    at: int
+    action_id: str
+    what: str
 
 
 class Word(msgspec.Struct, array_like=True, frozen=True):
@@ -54,6 +83,7 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `underway` are actions that something may still become of, `answers` what has, as far as it is not taken in yet.
     """
 
     waiting: list[Signal] = []
@@ -65,23 +95,28 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    underway: list[Underway] = []
+    answers: list[Answer] = []
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates)
+        return bool(self.waiting or self.candidates or self.answers)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
-        return any(signal.id == signal_id for signal in self.waiting) or any(
-            one.signal.id == signal_id for one in self.candidates
+        return (
+            any(signal.id == signal_id for signal in self.waiting)
+            or any(one.signal.id == signal_id for one in self.candidates)
+            or any(one.signal is not None and one.signal.id == signal_id for one in self.underway)
         )
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. `refused`,
+    `after` and `is_answer` as in Waiting.
     """
 
     signal: Signal
@@ -95,6 +130,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    refused: tuple[str, ...] = ()
+    after: str = ""
+    is_answer: bool = False
 
     @property
     def competes(self) -> bool:

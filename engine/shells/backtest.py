@@ -76,7 +76,7 @@ class Backtest:
         self._plan = plan
         self._data = data
         self._project = plan.configuration.project
-        self._chain = Chain(plan)
+        self._chain = Chain(plan, is_trial=True)
         self._router = Router(self._project, Watched(plan.all_events, plan.by_event))
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from engine.core.effects import Effects
+from engine.core.receipts import comes_back
 from engine.core.route import Row
 from engine.errors import OperatorError, SpecError, in_brief
 from engine.model import Tick
@@ -24,10 +25,12 @@ from engine.ports import Sink
 from engine.shells.dispatch import Dispatcher, Report
 from engine.shells.files import FilePlace
 from engine.shells.follow import Follower
-from engine.shells.ledger import State
+from engine.shells.ledger import Row as LedgerRow
+from engine.shells.ledger import Settled, State
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics
 from engine.shells.partition import Partition
+from engine.shells.receipts import receipt_of
 from engine.shells.serving import Server, application
 from engine.shells.sources import read_all
 from engine.shells.store import Store, in_words
@@ -141,7 +144,15 @@ class LocalShell:
 
     async def _start_sending(self, sinks: dict[str, Sink]) -> None:
         bounds = self._configuration.project.bounds
-        self._dispatcher = Dispatcher(self._store.ledger, sinks, self._clock, bounds, self._report)
+        self._dispatcher = Dispatcher(
+            self._store.ledger,
+            sinks,
+            self._clock,
+            bounds,
+            self._report,
+            quiet=self._configuration.project.policies.quiet_hours,
+            settling=self._settling,
+        )
         await self._dispatcher.open()
         self._sending = asyncio.create_task(self._dispatcher.run())
         self._ready = ""
@@ -155,13 +166,18 @@ class LocalShell:
     def _clock(self) -> int:
         return self._event_clock.now() if self.options.event_clock else wall_ms()
 
+    def _settling(self, row: LedgerRow, change: Settled, now: int) -> None:
+        """What became of an action comes back, where it matters to deciding."""
+        if comes_back(str(change.state), self._configuration.plays.get(row.action.play)):
+            self._store.ledger.returns.put(receipt_of(row, str(change.state), change.why, now))
+
     def _report(self, report: Report) -> None:
         self.metrics.actions.labels(report.channel or report.sink, str(report.what)).inc()
         if report.took_ms:
             self.metrics.action_duration.labels(report.channel).observe(report.took_ms / 1000)
         if report.what == "expired" and not self.options.follow:
             return  # recorded events have many, which the summary at the end counts
-        if report.what != "delivered":
+        if report.what not in {"delivered", "postponed"}:
             log.warning(
                 "action " + str(report.what), sink=report.sink, why=report.why_in_brief, attempts=report.attempts
             )
@@ -173,7 +189,7 @@ class LocalShell:
             await self._follow()
         else:
             await self._read_once()
-            await self._settle()
+            await self._finish()
 
     async def _read_once(self) -> None:
         partition = self.partition
@@ -198,6 +214,23 @@ class LocalShell:
         while not self._stopping.is_set() and self._is_sending():
             await asyncio.sleep(0.01)
             self._notice_failed_sending()
+
+    async def _finish(self) -> None:
+        """Send what is due, and decide and send what follows from that, until nothing does."""
+        await self._settle()
+        while not self._stopping.is_set() and self._take_receipts():
+            self._note(self.partition.take_records([Tick(self.partition.now)], wall_ms()))
+            await self._settle()
+        # What waited for the morning of the events' clock, which stood at the first action of a batch.
+        self._event_clock.set(self.partition.now)
+        await self._settle()
+
+    def _take_receipts(self) -> bool:
+        """Take in what has become of actions. False if nothing has that matters."""
+        effects = self.partition.take_receipts(wall_ms())
+        if effects is not None:
+            self._note(effects)
+        return effects is not None
 
     def _is_sending(self) -> bool:
         ledger, now = self._store.ledger, self._clock()
@@ -263,6 +296,7 @@ class LocalShell:
     async def _between_batches(self) -> None:
         """Let the senders run, and do what is due now and then."""
         await asyncio.sleep(0)
+        self._take_receipts()
         now = self._came_round = time.monotonic()
         self._notice_failed_sending()
         if now >= self._house_due:

@@ -59,7 +59,7 @@ class _Run:
         project = _stage(configuration.project, detector, test)
         alone = msgspec.structs.replace(configuration, detectors=(live,), project=project)
         plan = compile_plan(alone, plugins)
-        self._chain = Chain(plan)
+        self._chain = Chain(plan, is_trial=True)
         self._router = Router(alone.project, Watched(plan.all_events, plan.by_event))
         self._signals: list[Signal] = []
         self._decisions: list[Decision] = []

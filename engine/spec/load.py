@@ -16,6 +16,7 @@ from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
+from engine.spec.remedy import check_remedies, followers
 from engine.spec.report import Report, unknown
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
@@ -48,6 +49,7 @@ def load_all(
     read_plays = [read_play(play, world) for play in plays]
     read_detectors = [read_detector(detector, world) for detector in detectors]
     _check_texts(read_detectors, read_plays, world)
+    check_remedies({play.name: play.spec for play in read_plays if play.spec}, report)
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
@@ -95,9 +97,9 @@ def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, 
 
 
 def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
-    by_name = {play.name: play for play in plays}
+    by_name, sound = {play.name: play for play in plays}, {play.name: play.spec for play in plays if play.spec}
     for detector in detectors:
-        for name in detector.plays:
+        for name in dict.fromkeys(after for first in detector.plays for after in followers(first, sound)):
             if play := by_name.get(name):
                 check_use(play, detector.name, detector.measures, world)
 

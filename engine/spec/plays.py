@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
-from engine.spec import priority
+from engine.spec import priority, remedy
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
@@ -49,6 +49,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
     chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
     context: Annotated[Node | None, RAW, "where it is worth more"] = None
+    remedy: Annotated[remedy.RemedyDocument | None, "what follows what a machine does"] = None
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
 
@@ -73,6 +74,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     chance = priority.read_chance(document.chance, written.nodes, world)
     context = tuple(priority.read_context(document.context, world))
+    remedied = remedy.read_remedy(document.remedy, written.nodes, world)
     _judge(document, written.nodes, world)
     if world.report.errors > before:
         return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=None)
@@ -103,6 +105,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         only_if=only_if,
         unless=unless,
         place=node.place,
+        remedy=remedied,
     )
     return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=spec)
 
@@ -129,6 +132,7 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
         message = f"an offer is marketing, never {document.class_} - write 'class: marketing', or take 'offer' away"
         world.report.error(nodes["offer"], "bad-offer", message)
     _judge_switches(document, nodes, world)
+    remedy.judge_remedy(document.to, document.tier, nodes, world.report)
     if document.desk and document.to != "owner":
         world.report.error(nodes["desk"], "unused-option", "'desk' goes with 'to: owner'")
 

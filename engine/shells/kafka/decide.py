@@ -15,7 +15,7 @@ from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
 from engine.core.state import Stalls
-from engine.model import Signal
+from engine.model import Receipt, Signal
 from engine.shells.erasing import strip_units
 from engine.shells.kafka import wire
 from engine.shells.kafka.remembering import Remembering
@@ -27,11 +27,15 @@ FLOW, PENDING = "flow", "pending"
 
 
 class Flow(msgspec.Struct, array_like=True):
-    """How far each source has come in event time, what was last taken from it (offset, number), and the time here."""
+    """How far each source has come in event time, what was last taken from it (offset, number), and the time here.
+
+    `is_over`: recorded input has ended, so that no mark follows by itself.
+    """
 
     reached: dict[str, int] = {}
     taken: dict[str, tuple[int, int]] = {}
     now: int = 0
+    is_over: bool = False
 
 
 class DecidePartition(Remembering):
@@ -68,6 +72,8 @@ class DecidePartition(Remembering):
             self._out.put(topics.decisions, self.partition, decision.unit.encode(), wire.encode(decision))
         for action in effects.actions:
             self._out.put(topics.actions, self.partition, action.unit.encode(), wire.encode(action))
+        for recall in effects.recalls:
+            self._out.put(topics.actions, self.partition, recall.unit.encode(), wire.encode(recall))
 
     # ---- stepping over records
 
@@ -81,6 +87,9 @@ class DecidePartition(Remembering):
     def _wait(self, value: bytes) -> None:
         """Put a candidate into its place in time; one that is written a second time is known by where it came from."""
         candidate = wire.read_candidate(value)
+        if candidate.receipt is not None:
+            self._receipt(candidate.receipt)
+            return
         place = (candidate.offset, candidate.number)
         if place <= self._flow.taken.get(candidate.source, (-1, 0)):
             return
@@ -89,10 +98,17 @@ class DecidePartition(Remembering):
         heappush(self._pending, (key, candidate))
         self.replica.row(PENDING, key, value)
 
+    def _receipt(self, receipt: Receipt) -> None:
+        """The next mark decides what follows; where none does, it is decided now."""
+        self._decide.on_receipt(receipt, self._flow.now)
+        if self._flow.is_over:
+            self._decide.on_tick(self._flow.now)
+
     def _message(self, message: wire.Message) -> None:
         if isinstance(message, wire.Mark):
             flow = self._flow
             flow.reached[message.source] = max(message.at, flow.reached.get(message.source, 0))
+            flow.is_over = message.ended
             if flow.reached.keys() >= self._sources:
                 self._pass_time(min(flow.reached.values()), slack=int(message.ended))
         elif isinstance(message, wire.Erase):
