@@ -91,6 +91,9 @@ def strip_unit(unit: UnitState, name: str) -> None:
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
     unit.muting = without(unit.muting, key)
+    unit.heard = [one for one in unit.heard if one.whose != name]
+    for times in unit.happened.values():
+        times.pop(name, None)
     unit.underway = [one for one in unit.underway if not is_underway_for(one, name)]
     for way in unit.underway:
         way.signal = strip_signal(way.signal, name) if way.signal is not None else None

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.consent import channels_of, missing_consent
+from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
@@ -17,7 +18,7 @@ from engine.core.quiet import quiet_until
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import AttributeTest, Eligibility, Firing
+from engine.spec.types import AttributeTest, Eligibility, Firing, Happened
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -120,8 +121,10 @@ def kept_back(candidate: Candidate) -> Stop | None:
     return Stop(HOLDOUT, f"would have been sent; {candidate.recipient} is held out of {held_out}") if held_out else None
 
 
-def is_so(condition: AttributeTest | Firing, candidate: Candidate) -> bool:
+def is_so(condition: AttributeTest | Firing | Happened, candidate: Candidate) -> bool:
     """Does it hold of what is known now?"""
+    if isinstance(condition, Happened):
+        return has_happened(condition, candidate)
     if isinstance(condition, Firing):
         return condition.detector in candidate.unit.firing.values()
     known = candidate.profile_of(condition.entity)
@@ -133,7 +136,9 @@ def spoken(conditions: Eligibility) -> str:
     return " and ".join(_spoken(condition) for condition in conditions)
 
 
-def _spoken(condition: AttributeTest | Firing) -> str:
+def _spoken(condition: AttributeTest | Firing | Happened) -> str:
+    if isinstance(condition, Happened):
+        return spoken_happened(condition)
     if isinstance(condition, Firing):
         return f"{condition.detector} is firing"
     test = condition.test

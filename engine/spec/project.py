@@ -80,6 +80,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
+    reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -125,6 +126,7 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+        reactions=document.reactions,
     )
 
 

@@ -16,12 +16,14 @@ from engine.spec.consent import ConsentDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.priority import ContextDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
 from engine.spec.quiet import QuietDocument
+from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
@@ -117,6 +119,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
+        (ProjectDocument, "reactions"): _object(ReactionsDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))
@@ -164,9 +167,13 @@ def _value(option: Option) -> Schema:
 # ---- detectors
 
 
+HAPPENED = _object(HappenedDocument)
 ELIGIBILITY: Schema = {
     "type": "object",
-    "properties": {"firing": {"description": "another detector that is firing", **_some(TEXT)}},
+    "properties": {
+        "firing": {"description": "another detector that is firing", **_some(TEXT)},
+        "happened": {"description": "what happened to the person", **_some({"anyOf": [TEXT, HAPPENED]})},
+    },
     "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
     "additionalProperties": False,
     "minProperties": 1,

@@ -62,6 +62,14 @@ class Firing(msgspec.Struct, frozen=True):
     detector: str
 
 
+class Happened(msgspec.Struct, frozen=True):
+    """One of these events has happened to the unit's person, in the last `within_ms` (0 = ever)."""
+
+    events: tuple[str, ...]
+    where: tuple[FieldTest, ...] = ()
+    within_ms: int = 0
+
+
 class AllOf(msgspec.Struct, frozen=True):
     parts: tuple[ConditionSpec, ...]
 
@@ -72,7 +80,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 
 ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
-Eligibility: TypeAlias = tuple[AttributeTest | Firing, ...]
+Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened, ...]
 
 
 class TestGiven(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,20 @@ from typer.main import get_command
 import detectors
 import sinks
 from engine import cli
-from engine.spec import consent, deciding, filters, holdout, kafka, plays, priority, project, quiet, streams
+from engine.spec import (
+    consent,
+    deciding,
+    filters,
+    happened,
+    holdout,
+    kafka,
+    plays,
+    priority,
+    project,
+    quiet,
+    reactions,
+    streams,
+)
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
 from engine.spec.reading import options_of
@@ -42,6 +55,8 @@ WRITTEN = {
     "consent": (consent.ConsentDocument, "deciding.md"),
     "answers that close a channel": (consent.StopDocument, "deciding.md"),
     "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
+    "what happened": (happened.HappenedDocument, "detectors.md"),
+    "reactions": (reactions.ReactionsDocument, "reactions.md"),
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
@@ -59,7 +74,7 @@ OTHER_WORDS = {
     "row of a test": (test_page._ROW_WORDS, "detectors.md"),
     "comparator": (filters.COMPARATORS, "detectors.md"),
     "word for later": (LATER, "detectors.md"),
-    "part of a condition": (("any_of", "in_a_row", "formula", "firing"), "detectors.md"),
+    "part of a condition": (("any_of", "in_a_row", "formula", "firing", "happened"), "detectors.md"),
 }
 
 
