@@ -128,9 +128,8 @@ class Decide:
             self._answer(receipt.unit, receipt.action_id, receipt.what, now)
 
     def _answer(self, name: str, action_id: str, what: str, at: int) -> None:
-        if note_answer(self.units.change(name), action_id, what, at):
-            self.effects.counts["receipt", what] += 1
-            self._wake(name, at)
+        note_answer(self.units.change(name), action_id, what, at)
+        self._wake(name, at)
 
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
@@ -169,7 +168,7 @@ class Decide:
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
                 self._hear(unit, now)
-                unit.candidates += followed_by(unit, now, self._plays)
+                unit.candidates += followed_by(unit, now, self._plays, self.effects.returned)
                 self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)

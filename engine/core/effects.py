@@ -13,7 +13,10 @@ RAW_KEPT = 65_536
 
 
 class Effects:
-    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates."""
+    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates.
+
+    `returned` counts what had become of actions and was taken in, by the state of the ledger.
+    """
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
@@ -22,6 +25,7 @@ class Effects:
         self.recalls: list[Recall] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.returned: Counter[str] = Counter()
 
     def merge(self, more: Effects) -> None:
         """Add what came after."""
@@ -31,6 +35,7 @@ class Effects:
         self.recalls += more.recalls
         self.dead_letters += more.dead_letters
         self.counts += more.counts
+        self.returned += more.returned
 
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
@@ -41,6 +46,7 @@ class Effects:
         taken.recalls, self.recalls = self.recalls, taken.recalls
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
+        taken.returned, self.returned = self.returned, taken.returned
         return taken
 
 

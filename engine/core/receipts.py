@@ -6,6 +6,7 @@ of one is taken in when time has come to it, so that it has its place in order a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from engine.core.unit_state import Answer, Candidate, Underway, UnitState, Waiting
@@ -69,12 +70,9 @@ def channels_in(play: PlaySpec) -> tuple[str, ...]:
     return (play.channel, *play.fallback)
 
 
-def note_answer(unit: UnitState, action_id: str, what: str, at: int) -> bool:
-    """Keep what became of an action until time has come to it. False if that is known."""
-    if any(one.action_id == action_id for one in unit.answers):
-        return False
+def note_answer(unit: UnitState, action_id: str, what: str, at: int) -> None:
+    """Keep what became of an action until time has come to it. What is told twice has been taken in by then."""
     unit.answers.append(Answer(at, action_id, what))
-    return True
 
 
 def taken_for_done(candidate: Candidate, action_id: str) -> None:
@@ -86,21 +84,24 @@ def taken_for_done(candidate: Candidate, action_id: str) -> None:
 # ---- what follows
 
 
-def followed_by(unit: UnitState, now: int, plays: Mapping[str, PlaySpec]) -> list[Waiting]:
-    """Take in what came back up to a moment. Returns what is to be decided because of it, as of that moment."""
+def followed_by(unit: UnitState, now: int, plays: Mapping[str, PlaySpec], returned: Counter[str]) -> list[Waiting]:
+    """Take in what came back up to a moment, and count it. Returns what is to be decided because of it, as of then."""
     if not unit.answers:
         return []
     due = sorted((one for one in unit.answers if one.at <= now), key=lambda one: (one.at, one.action_id))
     unit.answers = [one for one in unit.answers if one.at > now]
-    return [waiting for answer in due for waiting in _one(unit, answer, now, plays)]
+    return [waiting for answer in due for waiting in _one(unit, answer, now, plays, returned)]
 
 
-def _one(unit: UnitState, answer: Answer, now: int, plays: Mapping[str, PlaySpec]) -> Iterable[Waiting]:
+def _one(
+    unit: UnitState, answer: Answer, now: int, plays: Mapping[str, PlaySpec], returned: Counter[str]
+) -> Iterable[Waiting]:
     action = next((one for one in unit.underway if one.action_id == answer.action_id), None)
     play = plays.get(action.play) if action is not None else None
     if action is None or not comes_back(answer.what, play):
         return
     unit.underway = [one for one in unit.underway if one is not action]
+    returned[answer.what] += 1
     if answer.what in UNHEARD:
         _give_back(unit, action)
     signal = action.signal

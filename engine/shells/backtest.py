@@ -15,6 +15,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
+from engine.core.receipts import are_recorded
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
 from engine.shells.sources import read_all, without_files
@@ -53,7 +54,8 @@ class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
 class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     """`events` by stream, `dead_letters` by stream and reason, `noted` what was counted on the way (duplicates …).
 
-    `first_dead_letters` tells of each kind of dead letter where the first stood and what was wrong.
+    `first_dead_letters` tells of each kind of dead letter where the first stood and what was wrong. `taken_for_done`
+    counts the remedies that were taken to work, as nobody knows.
     """
 
     began: str
@@ -67,6 +69,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     plays: Mapping[str, int]
     configuration: str
     streams_without_files: tuple[str, ...]
+    taken_for_done: int = 0
 
 
 class Backtest:
@@ -137,7 +140,13 @@ class Backtest:
             plays=dict(sorted(Counter(chosen).items())),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
+            taken_for_done=self._taken_for_done(chosen),
         )
+
+    def _taken_for_done(self, chosen: Iterable[str]) -> int:
+        plays = self._plan.configuration.plays
+        are_known = are_recorded(self._plan.configuration)
+        return 0 if are_known else sum(plays[name].remedy is not None for name in chosen)
 
     def _detectors(self, weeks: float) -> Iterable[DetectorReport]:
         fired, closed, decided = defaultdict(list), defaultdict(set), defaultdict(list)
@@ -181,6 +190,8 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     lines += [f"  {count:>9,} {_spoken(name)}" for name, count in report.noted.items()]
     for detector in report.detectors:
         lines += ["", *_detector_lines(detector, names)]
+    if report.taken_for_done:
+        lines += ["", f"{report.taken_for_done:,} x a remedy was taken to have worked, as nothing was sent"]
     lines += ["", "Nothing was sent. What would have been done:"]
     lines += [f"  {count:>9,} x {play}" for play, count in report.plays.items()] or ["  nothing"]
     return "\n".join(lines)

@@ -101,7 +101,8 @@ def _result(decision: Decision) -> str:
     result = f"chosen, action {decision.action_id}"
     if decision.gate:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
-    return f"{decision.play} for {decision.recipient}: {result}"
+    after = f", after {decision.after}" if decision.after else ""
+    return f"{decision.play} for {decision.recipient}{after}: {result}"
 
 
 def _priority(decision: Decision) -> Iterator[str]:

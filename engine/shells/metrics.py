@@ -74,6 +74,9 @@ class Metrics:
     def _add_sending(self) -> None:
         made = self.registry
         self.actions = Counter("beforehand_actions", "What became of actions", ["channel", "outcome"], registry=made)
+        self.receipts = Counter(
+            "beforehand_receipts", "What came back of actions and was decided on", ["outcome"], registry=made
+        )
         self.action_duration = Histogram(
             "beforehand_action_duration_seconds", "One attempt to send", ["channel"], registry=made
         )
@@ -115,6 +118,8 @@ class Metrics:
         """Count what one batch led to. `now_ms` is the wall clock; 0 for recorded events, whose age means nothing."""
         for (what, stream), count in [*counts.items(), *effects.counts.items()]:
             self.counted.labels(what, stream).inc(count)
+        for outcome, count in effects.returned.items():
+            self.receipts.labels(outcome).inc(count)
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:

@@ -295,7 +295,8 @@ class DispatchPartition:
             self._report,
             durable=self.durable,
             is_ours=self._is_ours,
-            quiet=self._plan.configuration.project.policies.quiet_hours,
+            # Recorded events are decided by the clock of their own time, whatever the one on the wall shows.
+            quiet=None if self._shared.event_clock else self._plan.configuration.project.policies.quiet_hours,
         )
         await dispatcher.open()
         self._dispatcher = dispatcher

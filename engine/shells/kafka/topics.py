@@ -133,9 +133,19 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         "events, each once for every entity that is watched, and how far time has come",
         _stamped(events),
     )
-    yield _topic(kafka, "candidates", unit, "detect", "decide", "signals that opened or closed, and profiles", events)
+    yield _topic(
+        kafka,
+        "candidates",
+        unit,
+        "detect and dispatch",
+        "decide",
+        "signals that opened or closed, profiles, and what comes back of actions",
+        events,
+    )
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)
-    yield _topic(kafka, "actions", unit, "decide", "dispatch", "what is to be sent", decisions)
+    yield _topic(
+        kafka, "actions", unit, "decide", "dispatch", "what is to be sent, and what is not any more", decisions
+    )
     yield _topic(kafka, "receipts", unit, "dispatch", "yours, if you like", "what became of each action", decisions)
     yield _topic(
         kafka,
