@@ -95,13 +95,13 @@ class DispatchPartition:
             last_owner = found.owner
             self._restore(found.commit)
             self._shared.restoring(STAGE, self.partition, found.begin - since, until - since)
+        self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
         self._watch()
         self._catch_up_receipts()
         if last_owner and last_owner != head.owner:
             await self._outlast()
         self._keep_head()
         self._erased = msgspec.msgpack.decode(head.facts.get(ERASED, b"\x80"), type=dict[str, int])
-        self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
         if CONFIGURATION not in head.facts:
             self._fact(CONFIGURATION, own_configuration(self._shared))
         await self._start()
