@@ -17,7 +17,6 @@ from pathlib import Path
 import msgspec
 
 from engine.core.effects import Effects
-from engine.core.receipts import comes_back
 from engine.core.route import Row
 from engine.errors import OperatorError, SpecError, in_brief
 from engine.model import Tick
@@ -25,12 +24,11 @@ from engine.ports import Sink
 from engine.shells.dispatch import Dispatcher, Report
 from engine.shells.files import FilePlace
 from engine.shells.follow import Follower
-from engine.shells.ledger import Row as LedgerRow
-from engine.shells.ledger import Settled, State
+from engine.shells.ledger import State
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics
 from engine.shells.partition import Partition
-from engine.shells.receipts import receipt_of
+from engine.shells.receipts import coming_back
 from engine.shells.serving import Server, application
 from engine.shells.sources import read_all
 from engine.shells.store import Store, in_words
@@ -151,7 +149,7 @@ class LocalShell:
             bounds,
             self._report,
             quiet=self._configuration.project.policies.quiet_hours,
-            settling=self._settling,
+            settling=coming_back(self._store.ledger, self._configuration.plays),
         )
         await self._dispatcher.open()
         self._sending = asyncio.create_task(self._dispatcher.run())
@@ -165,11 +163,6 @@ class LocalShell:
 
     def _clock(self) -> int:
         return self._event_clock.now() if self.options.event_clock else wall_ms()
-
-    def _settling(self, row: LedgerRow, change: Settled, now: int) -> None:
-        """What became of an action comes back, where it matters to deciding."""
-        if comes_back(str(change.state), self._configuration.plays.get(row.action.play)):
-            self._store.ledger.returns.put(receipt_of(row, str(change.state), change.why, now))
 
     def _report(self, report: Report) -> None:
         self.metrics.actions.labels(report.channel or report.sink, str(report.what)).inc()
