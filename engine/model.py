@@ -158,6 +158,12 @@ class Outcome(StrEnum):
     CHOSEN = "chosen"
     HELD = "held"
     DROPPED = "dropped"
+    WORKED = "worked"
+    ANSWERED = "answered"
+
+
+# What became of an action after it was chosen; the others say what became of a candidate.
+RESULTS = (Outcome.WORKED, Outcome.ANSWERED)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,7 +173,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
     offset, worker or wall time, so replaying the same events gives the same bytes.
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
-    `after` is what came back of an earlier action and led to this one (`email rejected`).
+    `step` is its place in the play's course. What came of an action is written down likewise: `worked` when its goal
+    was reached, `answered` when a colleague took it up, after `took_ms`. `after` is what came back of an earlier action
+    and led to this one (`email rejected`).
     """
 
     id: str
@@ -193,6 +201,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: float = 0.0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    step: str = ""
+    took_ms: int = 0
     after: str = ""
 
 
@@ -200,8 +210,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """A chosen play for one recipient on one channel. Derived again, it gets the same id.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
-    `about` is the entity whose signal led to it, as `kind:key`. `zones` are the time zones in which it has to be day
-    for it to be sent; none where it heeds no quiet hours.
+    `about` is the entity whose signal led to it, as `kind:key`. `context` are lines that a colleague should know beside
+    the text: what was sent before, what was answered, what is recommended. `zones` are the time zones in which it has
+    to be day for it to be sent; none where it heeds no quiet hours.
     """
 
     id: str
@@ -225,6 +236,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
     about: str = ""
+    context: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
 
 

@@ -15,6 +15,8 @@ import msgspec
 
 from engine.core.arbitrate import field_of, lost, ranked
 from engine.core.consent import is_consent, remember_consent
+from engine.core.course_state import Heard
+from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
 from engine.core.inhibit import remember_firing
@@ -25,7 +27,7 @@ from engine.core.receipts import (
     RECEIPT,
     are_recorded,
     followed_by,
-    note_answer,
+    note_came,
     read_receipt,
     remember_underway,
     taken_for_done,
@@ -87,6 +89,7 @@ class Decide:
         self._records = Records(configuration)
         self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
         self._listening = Listening(configuration)
+        self._courses = Courses(configuration)
         self._takes_for_done = is_trial and not are_recorded(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
@@ -97,7 +100,7 @@ class Decide:
         """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
         event = routed.event
         if event.event == RECEIPT:
-            self._answer(routed.key, *read_receipt(event), event.at)
+            self._came_back(routed.key, *read_receipt(event), event.at)
             return
         if event.event in self._listening.types:
             unit = self.units.change(routed.key)
@@ -125,10 +128,10 @@ class Decide:
     def on_receipt(self, receipt: Receipt, now: int) -> None:
         """What became of an action, as of the event time that has been reached."""
         if any(one.action_id == receipt.action_id for one in self.units.get(receipt.unit).underway):
-            self._answer(receipt.unit, receipt.action_id, receipt.what, now)
+            self._came_back(receipt.unit, receipt.action_id, receipt.what, now)
 
-    def _answer(self, name: str, action_id: str, what: str, at: int) -> None:
-        note_answer(self.units.change(name), action_id, what, at)
+    def _came_back(self, name: str, action_id: str, what: str, at: int) -> None:
+        note_came(self.units.change(name), action_id, what, at)
         self._wake(name, at)
 
     def on_signal(self, signal: Signal) -> None:
@@ -191,7 +194,7 @@ class Decide:
         """
         gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
         others = [one.due for one in unit.candidates if one.due]
-        told = [one.at for one in unit.heard] + [one.at for one in unit.answers]
+        told = [one.at for one in unit.heard] + [one.at for one in unit.came]
         return min([*gathering, *others, *told], default=NEVER)
 
     def _next_look(self, unit: UnitState) -> int:
@@ -204,6 +207,18 @@ class Decide:
             unit.heard = [one for one in unit.heard if one.at > now]
         for heard in reached:
             self._listening.remember(unit, heard)
+            self._follow(unit, heard, now)
+        self._courses.tidy(unit, now)
+
+    def _follow(self, unit: UnitState, heard: Heard, now: int) -> None:
+        """What an event means to the messages that went out, and to those that are to follow."""
+        news = self._courses.hear(unit, heard)
+        self.effects.decisions += [self._records.result(result) for result in news.results if result.course.signal]
+        for waiting, stop in news.stopped:
+            for candidate in self._candidates([waiting], unit, now):
+                self._settle(candidate, stop)
+        if news.is_unmatched:
+            self.effects.counts["unmatched", heard.stream] += 1
 
     def _decide(self, unit: UnitState, now: int) -> None:
         """Decide what is due, and all that was gathered if the gathering closes now."""
@@ -238,21 +253,23 @@ class Decide:
 
     def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
         for one in ready:
-            detector, play = self._detectors.get(one.signal.detector), self._plays.get(one.play)
+            detector, play = self._detectors.get(one.signal.detector), self._courses.play_at(one)
             if detector and play:
                 yield Candidate(
                     signal=one.signal,
                     detector=detector,
                     play=play,
-                    recipient=recipient_of(one.signal, play, unit),
+                    recipient=_recipient(one, play, unit),
                     channel=play.channel,
                     unit=unit,
                     project=self._project,
                     now=now,
                     round=one.round,
+                    step=one.step,
+                    answer=one.answer,
                     refused=one.refused,
                     after=one.after,
-                    is_answer=one.is_answer,
+                    has_worked=one.has_worked,
                 )
 
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
@@ -262,22 +279,36 @@ class Decide:
                 self._hold(candidate, stop.until)
             if stop.gate == HOLDOUT:
                 remember_sent(candidate, is_shadow=True)
-            return
-        decision, action = self._records.chosen(candidate)
-        self.effects.decisions.append(decision)
-        self.effects.actions.append(action)
-        remember_sent(candidate, is_shadow=False)
-        remember_underway(candidate, action.id)
-        if self._takes_for_done:
-            taken_for_done(candidate, action.id)
+                self._courses.note(candidate, None)
+        else:
+            decision, action = self._records.chosen(candidate)
+            self.effects.decisions.append(decision)
+            self.effects.actions.append(action)
+            remember_sent(candidate, is_shadow=False)
+            self._courses.note(candidate, action)
+            remember_underway(candidate, action.id)
+            if self._takes_for_done:
+                taken_for_done(candidate, action.id)
+        # The step that follows waits already where this one is on its second way.
+        is_for_good = (stop is None or not stop.until) and not candidate.refused
+        if is_for_good and (step := self._courses.after(candidate, stop)):
+            candidate.unit.candidates.append(step)
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        head = (candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
-        candidate.unit.candidates.append(Waiting(*head, candidate.refused, candidate.after, candidate.is_answer))
+        one, again = candidate, candidate.round + 1
+        head = (one.signal, one.play.name, one.now, until, again, one.step, one.answer)
+        one.unit.candidates.append(Waiting(*head, one.refused, one.after, has_worked=one.has_worked))
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+
+
+def _recipient(waiting: Waiting, play: PlaySpec, unit: UnitState) -> str:
+    """Whoever replied is told who will see to it, whomever the message before was for."""
+    if waiting.answer and waiting.answer.whose and play.to == "customer":
+        return waiting.answer.whose
+    return recipient_of(waiting.signal, play, unit)
 
 
 def _due_alone(signal: Signal, play: PlaySpec) -> int:

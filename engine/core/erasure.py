@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from engine.core.course_state import Course
 from engine.core.digest import digest
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
-from engine.core.unit_state import Underway, UnitState
+from engine.core.unit_state import Underway, UnitState, Waiting
 from engine.model import Signal
 
 ERASED = "erased"
@@ -87,18 +88,33 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.consent.pop(name, None)
     unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
     unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
-    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name)]
+    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _answers(one, name)]
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
+        if one.answer is not None:
+            sent = tuple(line for line in one.answer.sent if f" {name} " not in line)
+            one.answer = msgspec.structs.replace(one.answer, sent=sent)
     unit.muting = without(unit.muting, key)
     unit.heard = [one for one in unit.heard if one.whose != name]
     for times in unit.happened.values():
         times.pop(name, None)
+    unit.courses = [_without_name(course, name) for course in unit.courses if course.whose != name]
     unit.underway = [one for one in unit.underway if not is_underway_for(one, name)]
     for way in unit.underway:
         way.signal = strip_signal(way.signal, name) if way.signal is not None else None
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+
+
+def _answers(waiting: Waiting, name: str) -> bool:
+    return waiting.answer is not None and waiting.answer.whose == name
+
+
+def _without_name(course: Course, name: str) -> Course:
+    signal = course.signal
+    if signal is not None:
+        course.signal = None if concerns(signal, name) else strip_signal(signal, name)
+    return course
 
 
 def parse(text: str, kinds: Iterable[str]) -> tuple[str, str]:

@@ -15,10 +15,12 @@ from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
+from engine.core.suppress import suppressed
+from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import AttributeTest, Eligibility, Firing, Happened
+from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -46,7 +48,9 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 def _resolved(candidate: Candidate) -> Stop | None:
     # A remedy that worked is what closes a signal, and is told of all the same.
-    if candidate.signal.id not in candidate.unit.resolved or candidate.is_answer:
+    if candidate.signal.id not in candidate.unit.resolved or candidate.has_worked:
+        return None
+    if candidate.step != FIRST_STEP and not candidate.play.while_open:
         return None
     return Stop("resolved", "the signal closed before it was decided")
 
@@ -68,9 +72,27 @@ def _inhibited(candidate: Candidate) -> Stop | None:
     return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
 
 
+def _in_course(candidate: Candidate) -> Stop | None:
+    if candidate.step != FIRST_STEP or not is_under_way(candidate):
+        return None
+    return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
+
+
+def _course_held_out(candidate: Candidate) -> Stop | None:
+    """A colleague does not call whom the messages before were kept from."""
+    if candidate.step == FIRST_STEP or candidate.play.to == "customer" or not is_in_shadow(candidate):
+        return None
+    return Stop(HOLDOUT, "would have been sent; the course so far was held out")
+
+
 def _consent(candidate: Candidate) -> Stop | None:
     missing = missing_consent(candidate)
     return Stop("consent", missing) if missing else None
+
+
+def _suppressed(candidate: Candidate) -> Stop | None:
+    leaves_alone = suppressed(candidate)
+    return Stop("suppressed", leaves_alone) if leaves_alone else None
 
 
 def _limits(candidate: Candidate) -> Stop | None:
@@ -93,8 +115,8 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _inhibited)
-FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _expired)
+FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _in_course, _inhibited, _course_held_out)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
@@ -102,7 +124,8 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
 
     If every channel is closed, that is by the first of them.
     """
-    stop = _first_stop(FOR_ALL, candidate)
+    # Whoever answers is owed a person, whatever has become of the signal.
+    stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
     channels = [channel for channel in channels_of(candidate) if channel not in candidate.refused]

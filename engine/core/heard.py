@@ -24,19 +24,34 @@ def _reactions(configuration: Configuration) -> Iterable[str]:
 
 def _happened(configuration: Configuration) -> Iterable[str]:
     """What `only_if`, `unless` and `context` ask about."""
-    for tests in eligibilities(configuration):
-        for test in tests:
-            if isinstance(test, Happened):
-                yield from test.events
+    return (event for test in asked_about(configuration) for event in test.events)
 
 
-def eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
-    """Everything that is asked of a unit before a play goes out."""
+def _ends(configuration: Configuration) -> Iterable[str]:
+    """What ends the courses of plays."""
+    return (event for test in ending(configuration) for event in test.events)
+
+
+def asked_about(configuration: Configuration) -> Iterable[Happened]:
+    """Every `happened` that is asked of a unit before a play goes out."""
+    for tests in _eligibilities(configuration):
+        yield from (test for test in tests if isinstance(test, Happened))
+
+
+def _eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
     for detector in configuration.detectors:
         yield from (detector.only_if, detector.unless)
-    for play in configuration.plays.values():
+    whole = configuration.plays.values()
+    for play in [*whole, *(step.play for each in whole for step in each.steps)]:
         yield from (play.only_if, play.unless)
         yield from (each.when for each in play.context)
+
+
+def ending(configuration: Configuration) -> Iterable[Happened]:
+    """Goals, and what else ends a course."""
+    for play in configuration.plays.values():
+        yield from ((play.goal,) if play.goal else ())
+        yield from play.stop_if
 
 
 def _receipts(configuration: Configuration) -> Iterable[str]:
@@ -44,7 +59,7 @@ def _receipts(configuration: Configuration) -> Iterable[str]:
     return (RECEIPT,) if are_recorded(configuration) else ()
 
 
-SOURCES: tuple[Source, ...] = (_reactions, _happened, _receipts)
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _receipts)
 
 
 def heard_types(configuration: Configuration) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from engine.core.unit_state import Answer, Candidate, Underway, UnitState, Waiting
+from engine.core.unit_state import Came, Candidate, Underway, UnitState, Waiting
 from engine.model import DAY_MS, Event, Signal
 from engine.spec.types import Configuration, PlaySpec, Remedy
 
@@ -48,21 +48,23 @@ def read_receipt(event: Event) -> tuple[str, str]:
 def remember_underway(candidate: Candidate, action_id: str) -> None:
     """Keep an action that was chosen, where anything can come of it; forget those that it has grown late for."""
     unit, play = candidate.unit, candidate.play
-    follows = play.remedy is not None or len(set(channels_in(play)) - set(candidate.refused)) > 1
+    left = tuple(one for one in channels_in(play) if one not in (*candidate.refused, candidate.channel))
+    follows = play.remedy is not None or bool(left)
     if not follows and not _can_be_taken_back(candidate):
         return
     kept = [one for one in unit.underway if one.action_id != action_id and one.at > candidate.now - UNDERWAY_MS]
     signal = candidate.signal if follows else None
     head = (action_id, candidate.now, play.name, candidate.recipient, candidate.channel)
-    kept.append(Underway(*head, signal, candidate.round, candidate.refused))
+    kept.append(Underway(*head, signal, candidate.round, candidate.refused, left, candidate.step))
     unit.underway = kept[-UNDERWAY_MOST:]
 
 
 def _can_be_taken_back(candidate: Candidate) -> bool:
-    """By who withdraws their consent, or by the limits that have counted it."""
+    """By who withdraws their consent, or by what has counted it: limits, and who leaves those alone that ignore us."""
     policies = candidate.project.policies
     is_counted = bool(policies.limits) and candidate.play.counts
-    return candidate.play.to == "customer" and (policies.consent is not None or is_counted)
+    can_be_ignored = policies.reactions is not None
+    return candidate.play.to == "customer" and (policies.consent is not None or is_counted or can_be_ignored)
 
 
 def channels_in(play: PlaySpec) -> tuple[str, ...]:
@@ -70,15 +72,15 @@ def channels_in(play: PlaySpec) -> tuple[str, ...]:
     return (play.channel, *play.fallback)
 
 
-def note_answer(unit: UnitState, action_id: str, what: str, at: int) -> None:
+def note_came(unit: UnitState, action_id: str, what: str, at: int) -> None:
     """Keep what became of an action until time has come to it. What is told twice has been taken in by then."""
-    unit.answers.append(Answer(at, action_id, what))
+    unit.came.append(Came(at, action_id, what))
 
 
 def taken_for_done(candidate: Candidate, action_id: str) -> None:
     """Nothing is sent, and so a remedy is taken to work at once."""
     if candidate.play.remedy is not None:
-        note_answer(candidate.unit, action_id, WORKED, candidate.now)
+        note_came(candidate.unit, action_id, WORKED, candidate.now)
 
 
 # ---- what follows
@@ -86,32 +88,34 @@ def taken_for_done(candidate: Candidate, action_id: str) -> None:
 
 def followed_by(unit: UnitState, now: int, plays: Mapping[str, PlaySpec], returned: Counter[str]) -> list[Waiting]:
     """Take in what came back up to a moment, and count it. Returns what is to be decided because of it, as of then."""
-    if not unit.answers:
+    if not unit.came:
         return []
-    due = sorted((one for one in unit.answers if one.at <= now), key=lambda one: (one.at, one.action_id))
-    unit.answers = [one for one in unit.answers if one.at > now]
-    return [waiting for answer in due for waiting in _one(unit, answer, now, plays, returned)]
+    due = sorted((one for one in unit.came if one.at <= now), key=lambda one: (one.at, one.action_id))
+    unit.came = [one for one in unit.came if one.at > now]
+    return [waiting for came in due for waiting in _one(unit, came, now, plays, returned)]
 
 
 def _one(
-    unit: UnitState, answer: Answer, now: int, plays: Mapping[str, PlaySpec], returned: Counter[str]
+    unit: UnitState, came: Came, now: int, plays: Mapping[str, PlaySpec], returned: Counter[str]
 ) -> Iterable[Waiting]:
-    action = next((one for one in unit.underway if one.action_id == answer.action_id), None)
+    action = next((one for one in unit.underway if one.action_id == came.action_id), None)
     play = plays.get(action.play) if action is not None else None
-    if action is None or not comes_back(answer.what, play):
+    if action is None or not comes_back(came.what, play):
         return
     unit.underway = [one for one in unit.underway if one is not action]
-    returned[answer.what] += 1
-    if answer.what in UNHEARD:
+    returned[came.what] += 1
+    if came.what in UNHEARD:
         _give_back(unit, action)
+        _note_unheard(unit, action.action_id, came.at)
     signal = action.signal
     if play is None or signal is None:
         return
-    refused = (*action.refused, action.channel)
     if play.remedy is not None:
-        yield from _after_remedy(play.name, play.remedy, signal, answer.what, now)
-    elif answer.what == "rejected" and set(channels_in(play)) - set(refused):
-        yield Waiting(signal, play.name, now, now, action.round + 1, refused, f"{action.channel} {answer.what}")
+        yield from _after_remedy(play.name, play.remedy, signal, came.what, now)
+    elif came.what == "rejected" and action.left:
+        head = (signal, play.name, now, now, action.round + 1, action.step)
+        refused = (*action.refused, action.channel)
+        yield Waiting(*head, refused=refused, after=f"{action.channel} {came.what}")
 
 
 def _after_remedy(name: str, remedy: Remedy, signal: Signal, what: str, now: int) -> Iterable[Waiting]:
@@ -119,7 +123,7 @@ def _after_remedy(name: str, remedy: Remedy, signal: Signal, what: str, now: int
     follower = remedy.then_tell if has_worked else remedy.otherwise
     if follower:
         after = f"{name} {'worked' if has_worked else what}"
-        yield Waiting(signal, follower, now, now, after=after, is_answer=has_worked)
+        yield Waiting(signal, follower, now, now, after=after, has_worked=has_worked)
 
 
 def _give_back(unit: UnitState, action: Underway) -> None:
@@ -131,8 +135,16 @@ def _give_back(unit: UnitState, action: Underway) -> None:
             return
 
 
+def _note_unheard(unit: UnitState, action_id: str, at: int) -> None:
+    """Nobody has ignored what did not reach them."""
+    for course in unit.courses:
+        for message in course.messages:
+            if message.action == action_id:
+                message.reactions.setdefault("bounced", at)
+
+
 def worth_sending_until(candidate: Candidate) -> int:
-    """When the action expires, in ms; 0 = never. A remedy has so long to answer."""
+    """When the action expires, in ms; 0 = never. A remedy has so long to came."""
     remedy, expires_at = candidate.play.remedy, candidate.expires_at
     if remedy is None:
         return expires_at

@@ -7,16 +7,18 @@ from math import prod
 
 import msgspec
 
+from engine.core.course_state import Answer, Course, Heard
 from engine.model import Json, Signal
-from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import FIRST_STEP, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own. `refused` are the channels that did not
-    take it, `after` is what came back and led to it, and `is_answer` says that this was a remedy that worked.
+    counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
+    `answer` the reply that it is to follow up. `refused` are the channels that did not take it, `after` is what came
+    back and led to it, and `has_worked` says that this was a remedy that did.
     """
 
     signal: Signal
@@ -24,9 +26,11 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    step: str = FIRST_STEP
+    answer: Answer | None = None
     refused: tuple[str, ...] = ()
     after: str = ""
-    is_answer: bool = False
+    has_worked: bool = False
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -44,7 +48,8 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
 class Underway(msgspec.Struct, array_like=True):
     """An action that was chosen, as long as something may still become of it.
 
-    `signal` is kept where something else would be decided then. `round` and `refused` as in Waiting.
+    `signal` is kept where something else would be decided then, `left` are the channels that it may still go by.
+    `round`, `step` and `refused` as in Waiting.
     """
 
     action_id: str
@@ -55,10 +60,12 @@ class Underway(msgspec.Struct, array_like=True):
     signal: Signal | None = None
     round: int = 0
     refused: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    step: str = FIRST_STEP
     is_recalled: bool = False
 
 
-class Answer(msgspec.Struct, array_like=True, frozen=True):
+class Came(msgspec.Struct, array_like=True, frozen=True):
     """What became of an action, a state of the ledger; it is taken in when time has come to `at`."""
 
     at: int
@@ -75,21 +82,6 @@ class Word(msgspec.Struct, array_like=True, frozen=True):
     at: int
 
 
-class Heard(msgspec.Struct, array_like=True, frozen=True):
-    """An event that deciding wants, as far as it is needed: waits with its unit until time has come to it.
-
-    `whose` is the person it is about (`customer:ada`), "" for all of the unit. `met` are the conditions that it meets.
-    """
-
-    at: int
-    id: str
-    event: str
-    whose: str
-    met: tuple[str, ...] = ()
-    action: str = ""
-    play: str = ""
-
-
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
@@ -99,7 +91,8 @@ class UnitState(msgspec.Struct, array_like=True):
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
-    `underway` are actions that something may still become of, `answers` what has, as far as it is not taken in yet.
+    `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
+    `underway` are actions that something may still become of, `came` what has, as far as it is not taken in yet.
     """
 
     waiting: list[Signal] = []
@@ -113,13 +106,15 @@ class UnitState(msgspec.Struct, array_like=True):
     muting: dict[str, dict[str, str]] = {}
     heard: list[Heard] = []
     happened: dict[str, dict[str, int]] = {}
+    courses: list[Course] = []
+    tally: dict[str, tuple[int, int]] = {}
     underway: list[Underway] = []
-    answers: list[Answer] = []
+    came: list[Came] = []
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates or self.heard or self.answers)
+        return bool(self.waiting or self.candidates or self.heard or self.came)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
@@ -133,8 +128,9 @@ class UnitState(msgspec.Struct, array_like=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. `refused`,
-    `after` and `is_answer` as in Waiting.
+    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. At a later `step`
+    of its course, `play` is that step's. With `answer`, it follows up what somebody replied. `refused`, `after` and
+    `has_worked` as in Waiting.
     """
 
     signal: Signal
@@ -148,9 +144,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    step: str = FIRST_STEP
+    answer: Answer | None = None
     refused: tuple[str, ...] = ()
     after: str = ""
-    is_answer: bool = False
+    has_worked: bool = False
 
     @property
     def competes(self) -> bool:
@@ -166,7 +164,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
-        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+        begins = self.answer.at if self.answer else self.signal.at
+        return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
     def profile_of(self, kind: str) -> dict[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""

@@ -33,6 +33,7 @@ SPOKEN = {
     "unlisted_event": "of types that the stream does not list",
     "unknown_field": "rows with fields that the map does not name",
     "not_present": "rows without any of the events",
+    "unmatched": "reactions to no message that is known",
     "seen_ids_evicted": "ids forgotten early, as there were too many",
 }
 
@@ -67,6 +68,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     first_dead_letters: Mapping[str, str]
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
+    worked: Mapping[str, int]
     configuration: str
     streams_without_files: tuple[str, ...]
     taken_for_done: int = 0
@@ -128,6 +130,7 @@ class Backtest:
         weeks = max(self._chain.now - self._began, 1) / WEEK_MS
         events = {s.name: counts.get(("accepted", s.name), 0) for s in self._project.streams}
         chosen = [d.play for d in self.decisions if d.outcome is Outcome.CHOSEN]
+        worked = [d.play for d in self.decisions if d.outcome is Outcome.WORKED and d.action_id]
         return BacktestReport(
             began=iso(self._began),
             ended=iso(self._chain.now),
@@ -138,6 +141,7 @@ class Backtest:
             first_dead_letters=self._first_letters,
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
+            worked=dict(sorted(Counter(worked).items())),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
             taken_for_done=self._taken_for_done(chosen),
@@ -159,8 +163,8 @@ class Backtest:
             decided[decision.detector].append(decision)
         for spec in self._plan.configuration.detectors:
             opened, decisions = fired[spec.name], decided[spec.name]
-            why = {decision.signal_id: decision.why for decision in decisions}
-            dropped = Counter(d.gate for d in decisions if d.outcome is not Outcome.CHOSEN)
+            why = {decision.signal_id: decision.why for decision in decisions if decision.why}
+            dropped = Counter(d.gate for d in decisions if d.outcome in (Outcome.HELD, Outcome.DROPPED))
             yield DetectorReport(
                 detector=spec.name,
                 mode=spec.mode.value,
@@ -168,7 +172,7 @@ class Backtest:
                 entities=len({signal.key for signal in opened}),
                 open_at_end=len({signal.id for signal in opened} - closed[spec.name]),
                 per_week=round(len(opened) / weeks, 2),
-                chosen=len(decisions) - sum(dropped.values()),
+                chosen=sum(d.outcome is Outcome.CHOSEN for d in decisions),
                 dropped=dict(sorted(dropped.items())),
                 named=tuple((iso(s.at), s.key, why.get(s.id, "")) for s in opened[:SHOWN]),
             )
@@ -193,8 +197,12 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     if report.taken_for_done:
         lines += ["", f"{report.taken_for_done:,} x a remedy was taken to have worked, as nothing was sent"]
     lines += ["", "Nothing was sent. What would have been done:"]
-    lines += [f"  {count:>9,} x {play}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += [f"  {count:>9,} x {play}{_worked(report, play)}" for play, count in report.plays.items()] or ["  nothing"]
     return "\n".join(lines)
+
+
+def _worked(report: BacktestReport, play: str) -> str:
+    return f", goal reached {report.worked[play]:,} x" if play in report.worked else ""
 
 
 def _spoken(noted: str) -> str:

@@ -6,15 +6,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.moments import spoken_length
 from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
-from engine.model import Decision, Reading, Signal
+from engine.model import RESULTS, Decision, Reading, Signal
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
+from engine.spec.types import FIRST_STEP
 
 # What was decided for a unit at a moment.
 Others: TypeAlias = Callable[[str, int], Iterable[Decision]]
@@ -35,6 +37,8 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     if entity is not None and at is None:
         lines += _present(judge, entity, max(chain.now, entity.seen_at))
     lines += _past(signals, decisions, at, store.decided_at)
+    if at is None:
+        lines += _to_come(signals, chain)
     return "\n".join(lines)
 
 
@@ -81,6 +85,16 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
         yield from _decided(signal, [one for one in decisions if one.signal_id == signal.id], others)
 
 
+def _to_come(signals: Sequence[Signal], chain: Chain) -> Iterator[str]:
+    """The steps that wait, unless something ends them before."""
+    ids = {signal.id for signal in signals}
+    for unit in dict.fromkeys(signal.unit for signal in signals):
+        for waiting in chain.units.get(unit).candidates:
+            if waiting.signal.id in ids and waiting.step != FIRST_STEP:
+                due = moment(iso(waiting.due))
+                yield f"To come: {waiting.play}, step {waiting.step}, at {due}, unless something ends it before"
+
+
 def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> Iterator[str]:
     """What was decided of each play, in order of time, beside what else was decided for the unit at that moment."""
     for at in sorted({decision.at for decision in decisions}):
@@ -99,10 +113,13 @@ def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> I
 
 def _result(decision: Decision) -> str:
     result = f"chosen, action {decision.action_id}"
-    if decision.gate:
+    if decision.outcome in RESULTS:
+        result = f"{decision.outcome.value}: {decision.detail}"
+    elif decision.gate:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
+    step = f", step {decision.step}," if decision.step else ""
     after = f", after {decision.after}" if decision.after else ""
-    return f"{decision.play} for {decision.recipient}{after}: {result}"
+    return f"{decision.play}{step} for {decision.recipient}{after}: {result}"
 
 
 def _priority(decision: Decision) -> Iterator[str]:

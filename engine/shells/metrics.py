@@ -19,6 +19,8 @@ from engine.model import Action, Mode, Outcome
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
 # From milliseconds, which is what a decision takes, to the day that late events bring with them.
 _LATENCIES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_400)
+# How long a person takes, nights and weekends included.
+_ANSWERS_S = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 172_800, 345_600)
 _BATCHES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _RESTORES_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800)
 
@@ -68,6 +70,15 @@ class Metrics:
             "From the time a decision stands for to the moment it was made",
             ["detector"],
             buckets=_LATENCIES_S,
+            registry=made,
+        )
+
+        self.goals = Counter("beforehand_goals_reached", "Goals reached after a play", ["play"], registry=made)
+        self.time_to_human = Histogram(
+            "beforehand_time_to_human_seconds",
+            "From a hand-off, or another action for a colleague, until a person took it up",
+            ["play"],
+            buckets=_ANSWERS_S,
             registry=made,
         )
 
@@ -129,7 +140,11 @@ class Metrics:
                 self.resolved.labels(signal.detector).inc()
         for decision in effects.decisions:
             self.decisions.labels(Outcome(decision.outcome).value, decision.gate).inc()
-            if now_ms:
+            if decision.outcome is Outcome.ANSWERED:
+                self.time_to_human.labels(decision.play).observe(decision.took_ms / 1000)
+            elif decision.outcome is Outcome.WORKED and decision.action_id:
+                self.goals.labels(decision.play).inc()
+            elif now_ms:
                 self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
 
     def arrived(self, at_ms: int, now_ms: int) -> None:

@@ -100,6 +100,7 @@ def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> 
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
     Its rules for deciding are left out: what a detector does must not depend on how often somebody may be written to.
+    What people do with a message stays, as it ends the courses of plays.
     """
     described = sorted({name.split(".")[0] for name in test.profile if "." in name}) or [detector.per]
     events = tuple(dict.fromkeys(event for given in test.given for event in given.events))
@@ -110,7 +111,11 @@ def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> 
     ]
     entities = _plain_entities(project.entities)
     return msgspec.structs.replace(
-        project, entities=entities, streams=(given, *profiles), wait_ms=0, policies=Policies()
+        project,
+        entities=entities,
+        streams=(given, *profiles),
+        wait_ms=0,
+        policies=Policies(reactions=project.policies.reactions),
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from engine.model import HOUR_MS
 from engine.ports import As
 from engine.spec.consent import read_consent
+from engine.spec.handoff import read_hand_off
 from engine.spec.holdout import read_holdout
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
@@ -17,6 +18,7 @@ from engine.spec.quiet import read_quiet_hours
 from engine.spec.reactions import read_reactions
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
+from engine.spec.suppress import read_suppress
 from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
 
@@ -71,6 +73,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     arbitration: ArbitrationDocument
     holdout: Node | None
     reactions: Node | None
+    suppress: Node | None
+    hand_off: Node | None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -82,6 +86,8 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         holdout=read_holdout(rules.holdout, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         reactions=read_reactions(rules.reactions, known.streams, scope),
+        suppress=tuple(read_suppress(rules.suppress, scope)),
+        hand_off=read_hand_off(rules.hand_off, scope),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

@@ -13,6 +13,7 @@ from engine.spec import files
 from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
+from engine.spec.handoff import check_answers
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
@@ -53,6 +54,7 @@ def load_all(
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
+    check_answers(project, node, {play.name: (play.spec, play.texts) for play in read_plays}, world)
     _check_cycles(read_detectors, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:

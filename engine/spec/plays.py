@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
-from engine.spec import priority, remedy
+from engine.spec import courses, priority, remedy
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
@@ -19,7 +19,7 @@ from engine.spec.wording import check_text, compiled_at
 from engine.spec.world import World
 
 # What has no meaning for a colleague or a system.
-CUSTOMERS_ONLY = ("mandatory", "in_session", "fallback", "obeys_limits", "counts", "tags", *priority.KEYS)
+CUSTOMERS_ONLY = ("mandatory", "in_session", "fallback", "obeys_limits", "counts", "tags", "suppress", *priority.KEYS)
 
 
 class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +49,12 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
     chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
     context: Annotated[Node | None, RAW, "where it is worth more"] = None
+    goal: Annotated[Node | None, RAW, "the event that says it worked, and how long after a message"] = None
+    stop_if: Annotated[Node | None, RAW, "events after which nothing more of it goes out"] = None
+    steps: Annotated[Node | None, RAW, "what follows, if nothing ends it: each with a name and 'after'"] = None
+    while_open: Annotated[bool, As.FLAG, "its steps end when the signal closes"] = True
+    suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed it several times"] = None
+    recommend: Annotated[str, As.TEXT, "what a colleague should do when somebody answers it"] = ""
     remedy: Annotated[remedy.RemedyDocument | None, "what follows what a machine does"] = None
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
@@ -66,6 +72,15 @@ class ReadPlay(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_play(node: MappingNode, world: World) -> ReadPlay:
     """Read one document; all its problems go to the world's report."""
+    before = world.report.errors
+    first = _read_alone(node, world)
+    course, texts = courses.read_course(node, first.spec, world, _read_alone)
+    spec = msgspec.structs.replace(first.spec, **course) if first.spec and world.report.errors == before else None
+    return msgspec.structs.replace(first, spec=spec, texts=(*first.texts, *texts))
+
+
+def _read_alone(node: MappingNode, world: World) -> ReadPlay:
+    """The play without what may follow."""
     before = world.report.errors
     written = read(node, PlayDocument, world.scope)
     assert written is not None, node.place

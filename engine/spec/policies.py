@@ -106,7 +106,7 @@ class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reactions(msgspec.Struct, frozen=True, kw_only=True):
-    """What people do with a message: event type -> opened, clicked, dismissed, replied, acknowledged or bounced.
+    """What is done with a message: event type -> opened, clicked, dismissed, replied, acknowledged, answered, bounced.
 
     A message is remembered for `remember_ms`, so that what is done with it can be told from nothing.
     """
@@ -120,6 +120,27 @@ class Reactions(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.kinds)
 
 
+class Suppress(msgspec.Struct, frozen=True, kw_only=True):
+    """After so many messages that were `ignored` or `dismissed` (`of`) in a span, nothing goes to them for a while."""
+
+    after: int
+    of: tuple[str, ...]
+    within_ms: int
+    for_ms: int
+    ignored_after_ms: int
+
+
+class HandOff(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes over when somebody answers: the play for a colleague, and one for the customer if the desk is `away`.
+
+    `closed` is when the desk is, by the clock of its one zone; None = never.
+    """
+
+    play: str
+    away: str = ""
+    closed: QuietHours | None = None
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
@@ -130,3 +151,5 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
     reactions: Reactions | None = None
+    suppress: tuple[Suppress, ...] = ()
+    hand_off: HandOff | None = None

@@ -81,6 +81,8 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
+    suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
+    hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -127,6 +129,8 @@ def _rules(document: ProjectDocument) -> Rules:
         arbitration=document.arbitration,
         holdout=document.holdout,
         reactions=document.reactions,
+        suppress=document.suppress,
+        hand_off=document.hand_off,
     )
 
 

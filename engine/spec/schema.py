@@ -13,9 +13,11 @@ import msgspec
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
 from engine.spec.consent import ConsentDocument
+from engine.spec.courses import OF_A_STEP, CourseStepDocument, GoalDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
@@ -27,6 +29,7 @@ from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
+from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
 from engine.spec.watch import FORMULA, NAME
@@ -102,9 +105,24 @@ def play_schema() -> Schema:
     raw: Raw = {
         (PlayDocument, "only_if"): ELIGIBILITY,
         (PlayDocument, "unless"): ELIGIBILITY,
+        (PlayDocument, "goal"): _object(GoalDocument),
+        (PlayDocument, "stop_if"): HAPPENINGS,
+        (PlayDocument, "steps"): {"type": "array", "items": _step(), "minItems": 1},
+        (PlayDocument, "suppress"): _some(_object(SuppressDocument)),
         (PlayDocument, "context"): {"type": "array", "items": context, "minItems": 1},
     }
     return _titled("Play", _object(PlayDocument, raw))
+
+
+def _step() -> Schema:
+    """A step is written with keys of its own and some of a play's."""
+    own = _object(CourseStepDocument)
+    whole = _object(PlayDocument, {(PlayDocument, "only_if"): ELIGIBILITY, (PlayDocument, "unless"): ELIGIBILITY})
+    properties, played = own["properties"], whole["properties"]
+    assert isinstance(properties, dict), own
+    assert isinstance(played, dict), whole
+    shared: Schema = {key: played[key] for key in OF_A_STEP}
+    return {**own, "properties": {**properties, **shared}, "required": ["step", "after", "text"]}
 
 
 def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) -> Schema:
@@ -120,6 +138,8 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
         (ProjectDocument, "reactions"): _object(ReactionsDocument),
+        (ProjectDocument, "suppress"): _some(_object(SuppressDocument)),
+        (ProjectDocument, "hand_off"): _object(HandOffDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))
@@ -168,11 +188,12 @@ def _value(option: Option) -> Schema:
 
 
 HAPPENED = _object(HappenedDocument)
+HAPPENINGS = _some({"anyOf": [TEXT, HAPPENED]})
 ELIGIBILITY: Schema = {
     "type": "object",
     "properties": {
         "firing": {"description": "another detector that is firing", **_some(TEXT)},
-        "happened": {"description": "what happened to the person", **_some({"anyOf": [TEXT, HAPPENED]})},
+        "happened": {"description": "what happened to the person", **HAPPENINGS},
     },
     "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
     "additionalProperties": False,

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
-from engine.spec.policies import Chance, Policies
+from engine.spec.policies import Chance, Policies, Suppress
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -161,6 +161,9 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 # ---- plays
 
+# The name of a play's first message among its steps.
+FIRST_STEP = "first"
+
 
 class Context(msgspec.Struct, frozen=True):
     """Where all of `when` is so, the play is worth `add` percent more."""
@@ -189,7 +192,9 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `remedy` says what follows what a machine does.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector.
+    of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
+    closing does, too.
+    `recommend`: what a colleague should do when somebody answers.
     """
 
     name: str
@@ -217,8 +222,22 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     context: tuple[Context, ...] = ()
     only_if: Eligibility = ()
     unless: Eligibility = ()
+    goal: Happened | None = None
+    stop_if: tuple[Happened, ...] = ()
+    steps: tuple[CourseStep, ...] = ()
+    while_open: bool = True
+    suppress: tuple[Suppress, ...] = ()
+    recommend: str = ""
     place: Place = Place()
     remedy: Remedy | None = None
+
+
+class CourseStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows `after_ms` after the message before it, as a play of the same name."""
+
+    name: str
+    after_ms: int
+    play: PlaySpec
 
 
 # ---- the project file

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.core.effects import Effects
 from engine.model import Action, DeadLetter, Decision, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
@@ -78,6 +80,8 @@ def effects_of(detector: str) -> Effects:
     effects = Effects()
     effects.signals += [a_signal(detector), a_signal(detector, "resolved"), a_signal(detector)]
     effects.decisions.append(a_decision(detector))
+    effects.decisions.append(replace(a_decision(detector), outcome=Outcome.WORKED, gate="goal"))
+    effects.decisions.append(replace(a_decision(detector), outcome=Outcome.ANSWERED, gate="hand_off", took_ms=90_000))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
     return effects

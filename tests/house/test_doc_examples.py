@@ -73,6 +73,10 @@ def folder_with(folder: Path, written: str) -> Path:
     if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
         names = ", ".join(muted).split(", ")
         play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
+    handed = re.findall(r"hand_off:\s+\{?play: ([a-z-]+)", project)
+    away = re.findall(r"^  away: ([a-z-]+)", project, re.MULTILINE)
+    answering = [PLAY.format(name=name) + "to: owner\n" for name in handed] + [PLAY.format(name=name) for name in away]
+    play = "---\n".join([*([play] if play else []), *answering])
     write(folder / "beforehand.yml", completed(project, PROJECT))
     write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
     muting = others(project)

@@ -18,8 +18,10 @@ import sinks
 from engine import cli
 from engine.spec import (
     consent,
+    courses,
     deciding,
     filters,
+    handoff,
     happened,
     holdout,
     kafka,
@@ -29,6 +31,7 @@ from engine.spec import (
     quiet,
     reactions,
     streams,
+    suppress,
 )
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
@@ -57,6 +60,11 @@ WRITTEN = {
     "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
     "what happened": (happened.HappenedDocument, "detectors.md"),
     "reactions": (reactions.ReactionsDocument, "reactions.md"),
+    "goal": (courses.GoalDocument, "reactions.md"),
+    "step of a course": (courses.CourseStepDocument, "reactions.md"),
+    "suppress": (suppress.SuppressDocument, "reactions.md"),
+    "hand-off": (handoff.HandOffDocument, "reactions.md"),
+    "business hours": (handoff.HoursDocument, "reactions.md"),
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),

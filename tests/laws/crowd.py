@@ -18,8 +18,19 @@ from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.core.route import FILES, Router, Row
 from engine.model import DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
-from engine.spec.policies import ConsentSpec, HoldoutSpec, InhibitSpec, LimitSpec, Policies, QuietHours
-from engine.spec.types import AllOf, AnyOf, AttributeTest, DetectorSpec, Firing, Happened, StreamSpec
+from engine.spec.policies import (
+    Chance,
+    ConsentSpec,
+    HandOff,
+    HoldoutSpec,
+    InhibitSpec,
+    LimitSpec,
+    Policies,
+    QuietHours,
+    Reactions,
+    Suppress,
+)
+from engine.spec.types import AllOf, AnyOf, AttributeTest, CourseStep, DetectorSpec, Firing, Happened, StreamSpec
 from tests.core.restarts import Disk
 from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, play, step, watch
 
@@ -62,13 +73,34 @@ def detectors_of_every_kind() -> tuple[DetectorSpec, ...]:
     )  # fmt: skip
 
 
+STEPS = (
+    CourseStep(name="text", after_ms=ms("50m"), play=play("call", channel="sms", while_open=False)),
+    CourseStep(name="ring", after_ms=ms("2h"), play=play("call", to="owner", tier=3, while_open=False)),
+)
+ALONE = Suppress(after=1, of=("ignored", "dismissed"), within_ms=ms("1d"), for_ms=ms("5h"), ignored_after_ms=ms("3h"))
+REACTIONS = Reactions(
+    kinds={"contacted": "replied", "charged": "answered", "declined": "dismissed", "step": "opened"},
+    remember_ms=ms("1d"),
+)
+
 # Every rule for deciding at once, on plays of every class and audience.
 PLAYS = (
-    play("call", unless=(Happened(("paid",), (is_("status", "ok"),), ms("3h")),)),
+    play(
+        "call",
+        unless=(Happened(("heard",), (is_("status", "ok"),), ms("1h")),),
+        steps=STEPS,
+        while_open=False,
+        goal=Happened(("paid",), (is_("status", "ok"),), ms("5h")),
+        chance=Chance(guess=0.2, worth=3),
+        stop_if=(Happened(("ticket.opened",), (is_("priority", "urgent"),)),),
+        suppress=(ALONE,),
+    ),
     play("phone", to="owner", only_if=(Happened(("ticket.opened", "contacted")),)),
     play("gift", purpose="marketing", value=3, tags=("gift",), fallback=("sms",)),
     play("lock", purpose="critical"),
     play("terms", mandatory=True, expires="2h"),
+    play("take-over", to="owner", text="{{ hand_off.said }} {{ hand_off.sent }} {{ hand_off.opens }}"),
+    play("away", channel="sms"),
 )
 RULES = Policies(
     limits=(
@@ -80,6 +112,12 @@ RULES = Policies(
     consent=ConsentSpec(given=("agreed",), withdrawn=("declined",)),
     inhibits=(InhibitSpec(firing="surge", mutes=("gift",), equal=("account",)),),
     holdout=HoldoutSpec(salt="crowd", places=5_000),
+    reactions=REACTIONS,
+    hand_off=HandOff(
+        play="take-over",
+        away="away",
+        closed=QuietHours(from_minute=17 * 60, to_minute=9 * 60, unknown_zone=("Europe/Rome",)),
+    ),
 )
 
 
@@ -263,5 +301,5 @@ Way = Callable[[Plan, Sequence[Record]], bytes]
 
 if __name__ == "__main__":
     # Run under several values of PYTHONHASHSEED, whose logs must be the same.
-    the_plan = plan_of_every_kind(lateness="5s")
-    print(zlib.crc32(straight(the_plan, records_of(the_plan, rows_of(7, disorder_s=3)))))
+    plans = (plan_of_every_kind(lateness="5s"), plan_of_every_kind(lateness="5s", wait="10m", rules=True))
+    print(zlib.crc32(b"".join(straight(each, records_of(each, rows_of(7, disorder_s=3))) for each in plans)))

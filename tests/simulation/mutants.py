@@ -336,7 +336,7 @@ def receipts_are_never_forgotten(patch: Patch) -> None:
 
 
 def what_came_back_is_not_restored(patch: Patch) -> None:
-    _units_without(patch, "answers")
+    _units_without(patch, "came")
 
 
 def actions_underway_are_not_restored(patch: Patch) -> None:

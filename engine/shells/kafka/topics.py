@@ -139,7 +139,7 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         unit,
         "detect and dispatch",
         "decide",
-        "signals that opened or closed, profiles, and what comes back of actions",
+        "signals that opened or closed, profiles, what else a unit hears, and what comes back of actions",
         events,
     )
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)
