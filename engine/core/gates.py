@@ -73,7 +73,8 @@ def _inhibited(candidate: Candidate) -> Stop | None:
 
 
 def _in_course(candidate: Candidate) -> Stop | None:
-    if candidate.step != FIRST_STEP or not is_under_way(candidate):
+    # What goes by another channel belongs to the course that it began itself.
+    if candidate.step != FIRST_STEP or candidate.refused or not is_under_way(candidate):
         return None
     return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
 

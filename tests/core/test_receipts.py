@@ -10,7 +10,7 @@ from engine.core.decide import encode_unit
 from engine.core.erasure import strip_unit
 from engine.core.receipts import RECEIPT, UNDERWAY_MOST
 from engine.spec.policies import ConsentSpec, LimitSpec, Policies, StopWords
-from engine.spec.types import EntitySpec, PlaySpec, Remedy, StreamSpec
+from engine.spec.types import CourseStep, EntitySpec, PlaySpec, Remedy, StreamSpec
 from tests.core.worlds import ENTITIES, World, compare, detector, ms, play, watch
 
 NEWS = play("news", channel="email", fallback=("sms", "chat"))
@@ -298,3 +298,24 @@ def test_nothing_is_left_of_somebody_erased() -> None:
     strip_unit(unit, "session:s1")
     assert b"ada" not in encode_unit(unit)
     assert unit.underway == []
+
+
+# ---- courses
+
+
+def test_a_step_goes_another_way_by_itself_and_the_next_comes_once() -> None:
+    later = [
+        play("news", channel=channel, fallback=fallback) for channel, fallback in (("sms", ("chat",)), ("desk", ()))
+    ]
+    steps = tuple(CourseStep(name=f"s{n}", after_ms=ms("1d"), play=one) for n, one in enumerate(later))
+    world = Told(play("news", channel="email", fallback=("sms",), steps=steps, while_open=False))
+    world.ticket("1h")
+    world.became("rejected")
+    world.wait_until("1d 2h")
+    world.became("rejected")
+    world.wait_until("9d")
+    ways = [(a.step, a.channel, world.spoken(a.at)) for a in world.done.actions]
+    assert ways == [
+        *(("first", "email", "1h"), ("first", "sms", "1h")),
+        *(("s0", "sms", "1d 1h"), ("s0", "chat", "1d 2h"), ("s1", "desk", "2d 1h")),
+    ]
