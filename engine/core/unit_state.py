@@ -17,7 +17,8 @@ class Waiting(msgspec.Struct, array_like=True):
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
     counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
-    `answer` the reply that it is to follow up.
+    `answer` the reply that it is to follow up. `refused` are the channels that did not take it, `after` is what came
+    back and led to it, and `has_worked` says that this was a remedy that did.
     """
 
     signal: Signal
@@ -27,6 +28,9 @@ class Waiting(msgspec.Struct, array_like=True):
     round: int = 0
     step: str = FIRST_STEP
     answer: Answer | None = None
+    refused: tuple[str, ...] = ()
+    after: str = ""
+    has_worked: bool = False
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -39,6 +43,34 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
     channel: str
     tags: tuple[str, ...] = ()
     is_shadow: bool = False
+
+
+class Underway(msgspec.Struct, array_like=True):
+    """An action that was chosen, as long as something may still become of it.
+
+    `signal` is kept where something else would be decided then, `left` are the channels that it may still go by.
+    `round`, `step` and `refused` as in Waiting.
+    """
+
+    action_id: str
+    at: int
+    play: str
+    recipient: str
+    channel: str
+    signal: Signal | None = None
+    round: int = 0
+    refused: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    step: str = FIRST_STEP
+    is_recalled: bool = False
+
+
+class Came(msgspec.Struct, array_like=True, frozen=True):
+    """What became of an action, a state of the ledger; it is taken in when time has come to `at`."""
+
+    at: int
+    action_id: str
+    what: str
 
 
 class Word(msgspec.Struct, array_like=True, frozen=True):
@@ -63,6 +95,7 @@ class UnitState(msgspec.Struct, array_like=True):
     `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
     `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
     `told` are the signals of groups' incidents of which its people were told, as long as those are open.
+    `underway` are actions that something may still become of, `came` what has, as far as it is not taken in yet.
     """
 
     waiting: list[Signal] = []
@@ -82,17 +115,21 @@ class UnitState(msgspec.Struct, array_like=True):
     tally: dict[str, tuple[int, int]] = {}
     reviews: dict[str, str] = {}
     told: list[str] = []
+    underway: list[Underway] = []
+    came: list[Came] = []
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates or (self.desk and self.desk.is_waiting))
-        return bool(self.waiting or self.candidates or self.heard)
+        desk = bool(self.desk and self.desk.is_waiting)
+        return desk or bool(self.waiting or self.candidates or self.heard or self.came)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
-        return any(signal.root == signal_id for signal in self.waiting) or any(
-            one.signal.root == signal_id for one in self.candidates
+        return (
+            any(signal.root == signal_id for signal in self.waiting)
+            or any(one.signal.root == signal_id for one in self.candidates)
+            or any(one.signal is not None and one.signal.root == signal_id for one in self.underway)
         )
 
 
@@ -101,7 +138,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
-    known; `runner_up` is the play that would go instead.
+    known; `runner_up` is the play that would go instead. `refused`, `after` and `has_worked` as in Waiting.
     """
 
     signal: Signal
@@ -118,6 +155,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     runner_up: str = ""
     step: str = FIRST_STEP
     answer: Answer | None = None
+    refused: tuple[str, ...] = ()
+    after: str = ""
+    has_worked: bool = False
 
     @property
     def competes(self) -> bool:

@@ -124,7 +124,8 @@ def result_of(decision: Decision) -> str:
     elif decision.gate:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
     step = f", step {decision.step}," if decision.step else ""
-    return f"{decision.play}{step} for {decision.recipient}: {result}"
+    after = f", after {decision.after}" if decision.after else ""
+    return f"{decision.play}{step} for {decision.recipient}{after}: {result}"
 
 
 def priority_lines(decision: Decision) -> Iterator[str]:

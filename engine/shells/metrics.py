@@ -100,6 +100,9 @@ class Metrics:
     def _add_sending(self) -> None:
         made = self.registry
         self.actions = Counter("beforehand_actions", "What became of actions", ["channel", "outcome"], registry=made)
+        self.receipts = Counter(
+            "beforehand_receipts", "What came back of actions and was decided on", ["outcome"], registry=made
+        )
         self.action_duration = Histogram(
             "beforehand_action_duration_seconds", "One attempt to send", ["channel"], registry=made
         )
@@ -148,6 +151,8 @@ class Metrics:
             self.counted.labels(what, stream).inc(count)
         for (play, what), count in effects.reviews.items():
             self.reviews.labels(play, what).inc(count)
+        for outcome, count in effects.returned.items():
+            self.receipts.labels(outcome).inc(count)
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:

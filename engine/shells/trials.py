@@ -71,7 +71,7 @@ class _Run:
         cast = configuration.detectors if test.rules else (live,)
         project = _stage(configuration.project, cast, test)
         plan = compile_plan(msgspec.structs.replace(configuration, detectors=cast, project=project), plugins)
-        self._chain = Chain(plan)
+        self._chain = Chain(plan, is_trial=True)
         self._router = Router(project, plan.watched)
         self._profiled = consent_events(project.policies.consent)
         self.signals: list[Signal] = []

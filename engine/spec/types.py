@@ -184,6 +184,17 @@ class Context(msgspec.Struct, frozen=True):
     add: float
 
 
+class Remedy(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows a play that a machine is to do: another play where it worked, or another where it did not.
+
+    It did not if there is no answer within `within_ms`. "" = nothing follows.
+    """
+
+    within_ms: int
+    then_tell: str = ""
+    otherwise: str = ""
+
+
 class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done about a signal.
 
@@ -191,6 +202,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
+    `remedy` says what follows what a machine does.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
     of the detector. `when_full` is the play that is done instead where a colleague has no room.
     of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
@@ -232,6 +244,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     recommend: str = ""
     place: Place = Place()
     when_full: str = ""
+    remedy: Remedy | None = None
 
 
 class CourseStep(msgspec.Struct, frozen=True, kw_only=True):
