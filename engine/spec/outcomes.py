@@ -30,6 +30,7 @@ GATES = (
     "expired",
     "arbitration",
     "holdout",
+    "capacity",
 )
 # What people do ends a course, see docs/reactions.md.
 ENDS = ("goal", "stop_if", "replied", "acknowledged", "dismissed")
