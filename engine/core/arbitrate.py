@@ -6,6 +6,7 @@ Priority is chance x context x value x lever. Service goes before marketing, wha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 import msgspec
 
@@ -25,7 +26,8 @@ def rated(candidate: Candidate) -> Candidate:
         "value": float(play.value),
         "lever": 1 + play.lever / 100,
     }
-    return msgspec.structs.replace(candidate, factors={name: round(factor, 6) for name, factor in factors.items()})
+    factors = {name: round(factor, 6) for name, factor in factors.items()}
+    return msgspec.structs.replace(candidate, factors=factors, priority=round(prod(factors.values()), 6))
 
 
 def chance_of(chance: Chance | None, sent: int = 0, worked: int = 0) -> float:

@@ -14,6 +14,7 @@ from engine.core.course_state import MOST_COURSES, MOST_SIGNALS, Course, Heard, 
 from engine.core.gates import HOLDOUT, Stop
 from engine.core.handoff import HandOffs, is_answer
 from engine.core.happened import name_of, spoken_happened, whose
+from engine.core.incidents import is_update
 from engine.core.moments import spoken_length
 from engine.core.suppress import looks_back_ms
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
@@ -75,7 +76,7 @@ class Courses:
     def after(self, candidate: Candidate, stop: Stop | None) -> Waiting | None:
         """The step that follows what was decided for good, None where nothing does."""
         play = self._plays[candidate.play.name]
-        if not play.steps or candidate.answer is not None:
+        if not play.steps or candidate.answer is not None or is_update(candidate.signal):
             return None
         went = stop is None or stop.gate == HOLDOUT
         goes_on = went if candidate.step == FIRST_STEP else stop is None or stop.gate not in _ENDS
@@ -241,8 +242,8 @@ def _meant(unit: UnitState, heard: Heard, kind: str) -> tuple[Course, Message] |
 
 
 def _fits(course: Course, message: Message, heard: Heard, kind: str) -> bool:
+    if not course.concerns(heard.whose):
+        return False
     if heard.play:
-        return course.play == heard.play and course.concerns(heard.whose)
-    if kind == "answered":
-        return is_answer(message.step) and message.to_staff and course.concerns(heard.whose)
-    return not message.to_staff and (message.recipient == heard.whose or (not heard.whose and not course.whose))
+        return course.play == heard.play
+    return is_answer(message.step) and message.to_staff if kind == "answered" else not message.to_staff

@@ -19,6 +19,16 @@ from engine.core.course_state import Heard
 from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.incidents import (
+    absorbed,
+    forget_told,
+    is_update,
+    is_verdict,
+    plays_of,
+    remember_told,
+    take_end,
+    take_verdict,
+)
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.listening import Listening
@@ -33,6 +43,7 @@ from engine.core.receipts import (
     taken_for_done,
 )
 from engine.core.records import Records
+from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
 from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
 from engine.model import Receipt, Routed, Signal
@@ -98,11 +109,14 @@ class Decide:
 
     def on_event(self, routed: Routed) -> None:
         """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
-        event = routed.event
+        event, review = routed.event, self._project.policies.review
         if event.event == RECEIPT:
             self._came_back(routed.key, *read_receipt(event), event.at)
             return
-        if event.event in self._listening.types:
+        if review is not None and event.event == review.event:
+            if counted := verdict_of(review, self.units.change(routed.key), event):
+                self.effects.reviews[counted] += 1
+        elif event.event in self._listening.types:
             unit = self.units.change(routed.key)
             unit.heard.append(self._listening.heard(event))
             self._wake(routed.key, event.at)
@@ -137,16 +151,32 @@ class Decide:
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
         if signal.state == "resolved":
-            unit.firing.pop(signal.id, None)
-            unit.muting.pop(signal.id, None)
-            if unit.waits_for(signal.id):
-                unit.resolved.append(signal.id)
+            self._end(unit, signal)
             return
-        unit.firing[signal.id] = signal.detector
-        remember_firing(unit, signal, self._project.policies)
-        if self._detectors[signal.detector].plays:
+        if is_verdict(signal):
+            if take_verdict(unit, signal):
+                self._wake(signal.unit, signal.at)
+            return
+        if not is_update(signal):
+            unit.firing[signal.id] = signal.detector
+            remember_firing(unit, signal, self._project.policies)
+        if self._plays_of(signal):
             unit.waiting.append(signal)
             self._wake(signal.unit, signal.at)
+
+    def _end(self, unit: UnitState, signal: Signal) -> None:
+        unit.firing.pop(signal.id, None)
+        unit.muting.pop(signal.id, None)
+        if unit.waits_for(signal.root):
+            unit.resolved.append(signal.root)
+        if take_end(unit, signal, self._detectors.get(signal.detector)):
+            self._wake(signal.unit, signal.at)
+
+    def _plays_of(self, signal: Signal) -> list[PlaySpec]:
+        """What may be done about it, under this configuration."""
+        detector = self._detectors.get(signal.detector)
+        names = plays_of(signal, detector, self._project.policies.fan_out) if detector else ()
+        return [self._plays[name] for name in names if name in self._plays]
 
     def on_tick(self, at: int) -> None:
         """Decide every candidate whose time has come: unit by unit, and of each in order of time."""
@@ -172,7 +202,8 @@ class Decide:
             while (now := self._next_moment(unit)) <= at:
                 self._hear(unit, now)
                 unit.candidates += followed_by(unit, now, self._plays, self.effects.returned)
-                self._decide(unit, now)
+                if unit.candidates:
+                    self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
         if unit.is_waiting:
@@ -183,8 +214,9 @@ class Decide:
         reached = [signal for signal in unit.waiting if signal.at <= at]
         unit.waiting = [signal for signal in unit.waiting if signal.at > at]
         for signal in reached:
-            spec = self._detectors.get(signal.detector)
-            plays = [self._plays[name] for name in spec.plays if name in self._plays] if spec else []
+            if absorbed(unit, signal):
+                continue
+            plays = self._plays_of(signal)
             unit.candidates += [Waiting(signal, play.name, signal.at, _due_alone(signal, play)) for play in plays]
 
     def _next_moment(self, unit: UnitState) -> int:
@@ -275,16 +307,20 @@ class Decide:
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
+            self._review(candidate)
             if stop.until:
                 self._hold(candidate, stop.until)
             if stop.gate == HOLDOUT:
                 remember_sent(candidate, is_shadow=True)
+                remember_told(candidate)
                 self._courses.note(candidate, None)
         else:
             decision, action = self._records.chosen(candidate)
             self.effects.decisions.append(decision)
             self.effects.actions.append(action)
+            self._review(candidate)
             remember_sent(candidate, is_shadow=False)
+            remember_told(candidate)
             self._courses.note(candidate, action)
             remember_underway(candidate, action.id)
             if self._takes_for_done:
@@ -294,6 +330,14 @@ class Decide:
         if is_for_good and (step := self._courses.after(candidate, stop)):
             candidate.unit.candidates.append(step)
 
+    def _review(self, candidate: Candidate) -> None:
+        """Have a person look at the newest decision, if it is among those."""
+        spec, decision = self._project.policies.review, self.effects.decisions[-1]
+        if spec is not None and is_sampled(candidate, decision):
+            _decision, would = self._records.chosen(candidate)
+            self.effects.actions.append(to_review(spec, candidate, decision, would))
+            self.effects.reviews[decision.play, ASKED] += 1
+
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
         one, again = candidate, candidate.round + 1
@@ -302,6 +346,7 @@ class Decide:
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+        forget_told(unit)
 
 
 def _recipient(waiting: Waiting, play: PlaySpec, unit: UnitState) -> str:

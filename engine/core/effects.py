@@ -15,6 +15,7 @@ RAW_KEPT = 65_536
 class Effects:
     """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates.
 
+    `reviews` is (play, `asked` or a verdict) -> how many.
     `returned` counts what had become of actions and was taken in, by the state of the ledger.
     """
 
@@ -25,6 +26,7 @@ class Effects:
         self.recalls: list[Recall] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.reviews: Counter[tuple[str, str]] = Counter()
         self.returned: Counter[str] = Counter()
 
     def merge(self, more: Effects) -> None:
@@ -35,6 +37,7 @@ class Effects:
         self.recalls += more.recalls
         self.dead_letters += more.dead_letters
         self.counts += more.counts
+        self.reviews += more.reviews
         self.returned += more.returned
 
     def take(self) -> Effects:
@@ -46,6 +49,7 @@ class Effects:
         taken.recalls, self.recalls = self.recalls, taken.recalls
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
+        taken.reviews, self.reviews = self.reviews, taken.reviews
         taken.returned, self.returned = self.returned, taken.returned
         return taken
 

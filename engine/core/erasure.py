@@ -13,10 +13,12 @@ import msgspec
 
 from engine.core.course_state import Course
 from engine.core.digest import digest
+from engine.core.members import are_drawers, forget_member
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
 from engine.core.unit_state import Underway, UnitState, Waiting
 from engine.model import Signal
+from engine.spec.types import FIRST_STEP
 
 ERASED = "erased"
 
@@ -56,6 +58,8 @@ def without(kept: Any, key: str) -> Any:
 
 def strip_entity(entity: Entity, name: str) -> bool:
     """Take a name out of another entity's record. True if it was there."""
+    if are_drawers(entity.kind):
+        return forget_member(entity, name)
     kind, _, key = name.partition(":")
     list_evidence(entity)
     related = {k: v for k, v in entity.related.items() if (k, v) != (kind, key)}
@@ -71,8 +75,14 @@ def strip_entity(entity: Entity, name: str) -> bool:
 def strip_signal(signal: Signal, name: str) -> Signal:
     """The signal of another entity, without the name."""
     kind, _, key = name.partition(":")
+    member = signal.member
+    if member is not None:
+        member = msgspec.structs.replace(
+            member, facts=without(member.facts, key), attributes=without(member.attributes, key)
+        )
     return msgspec.structs.replace(
         signal,
+        member=member,
         related={k: v for k, v in signal.related.items() if (k, v) != (kind, key)},
         attributes=without(signal.attributes, key),
         readings=tuple(msgspec.structs.replace(one, value=without(one.value, key)) for one in signal.readings),
@@ -88,7 +98,7 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.consent.pop(name, None)
     unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
     unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
-    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _answers(one, name)]
+    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _follows(one, name)]
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
         if one.answer is not None:
@@ -106,8 +116,12 @@ def strip_unit(unit: UnitState, name: str) -> None:
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 
 
-def _answers(waiting: Waiting, name: str) -> bool:
-    return waiting.answer is not None and waiting.answer.whose == name
+def _follows(waiting: Waiting, name: str) -> bool:
+    """Is it what somebody's reply led to, or a later step of their course? Nobody else is to get that instead."""
+    if waiting.answer is not None:
+        return waiting.answer.whose == name
+    kind, _, key = name.partition(":")
+    return waiting.step != FIRST_STEP and waiting.signal.related.get(kind) == key
 
 
 def _without_name(course: Course, name: str) -> Course:

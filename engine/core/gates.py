@@ -10,11 +10,13 @@ import msgspec
 from engine.core.consent import channels_of, missing_consent
 from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
+from engine.core.incidents import ALL_CLEAR, conditions_of, is_update, its_turn, step_of, unapproved, untold
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.quiet import quiet_until
+from engine.core.snooze import snoozed
 from engine.core.suppress import suppressed
 from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
@@ -24,7 +26,10 @@ from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Ha
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """A candidate goes no further: at which gate, and the sentence that says why. With `until`, it is held so long."""
+    """A candidate goes no further: at which gate, and the sentence that says why.
+
+    With `until`, it is held so long; NEVER = until something else decides it.
+    """
 
     gate: str
     detail: str
@@ -40,6 +45,11 @@ def _mode(candidate: Candidate) -> Stop | None:
     return None if mode is Mode.LIVE else Stop(mode.value, f"the detector is {mode.value}; it would have gone on")
 
 
+def _snoozed(candidate: Candidate) -> Stop | None:
+    sentence = snoozed(candidate)
+    return Stop("snoozed", sentence) if sentence else None
+
+
 def _cooldown(candidate: Candidate) -> Stop | None:
     if not candidate.signal.cooldown_until:
         return None
@@ -47,22 +57,30 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 
 def _resolved(candidate: Candidate) -> Stop | None:
+    is_closed = candidate.signal.root in candidate.unit.resolved
     # A remedy that worked is what closes a signal, and is told of all the same.
-    if candidate.signal.id not in candidate.unit.resolved or candidate.has_worked:
+    if not is_closed or step_of(candidate.signal) == ALL_CLEAR or candidate.has_worked:
         return None
     if candidate.step != FIRST_STEP and not candidate.play.while_open:
         return None
     return Stop("resolved", "the signal closed before it was decided")
 
 
+def _not_told(candidate: Candidate) -> Stop | None:
+    why = untold(candidate)
+    return Stop("not_told", why) if why else None
+
+
 def _only_if(candidate: Candidate) -> Stop | None:
-    conditions = (*candidate.detector.only_if, *candidate.play.only_if)
+    of_members, _ = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.only_if, *of_members, *candidate.play.only_if)
     unmet = next((each for each in conditions if not is_so(each, candidate)), None)
     return None if unmet is None else Stop("only_if", f"not so: {spoken((unmet,))}")
 
 
 def _unless(candidate: Candidate) -> Stop | None:
-    conditions = (*candidate.detector.unless, *candidate.play.unless)
+    _, of_members = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.unless, *of_members, *candidate.play.unless)
     met = next((each for each in conditions if is_so(each, candidate)), None)
     return None if met is None else Stop("unless", f"so: {spoken((met,))}")
 
@@ -72,9 +90,20 @@ def _inhibited(candidate: Candidate) -> Stop | None:
     return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
 
 
+def _approval(candidate: Candidate) -> Stop | None:
+    why, until = unapproved(candidate)
+    return Stop("approval", why, until) if why else None
+
+
+def _spread(candidate: Candidate) -> Stop | None:
+    why, until = its_turn(candidate)
+    return Stop("spread", why, until) if why else None
+
+
 def _in_course(candidate: Candidate) -> Stop | None:
     # What goes by another channel belongs to the course that it began itself.
-    if candidate.step != FIRST_STEP or candidate.refused or not is_under_way(candidate):
+    is_its_own = candidate.step != FIRST_STEP or is_update(candidate.signal) or bool(candidate.refused)
+    if is_its_own or not is_under_way(candidate):
         return None
     return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
 
@@ -116,8 +145,21 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _in_course, _inhibited, _course_held_out)
 FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
+FOR_ALL: tuple[Gate, ...] = (
+    _mode,
+    _snoozed,
+    _cooldown,
+    _resolved,
+    _not_told,
+    _only_if,
+    _unless,
+    _in_course,
+    _inhibited,
+    _course_held_out,
+    _approval,
+    _spread,
+)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
@@ -129,6 +171,8 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
     stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
+    if not candidate.play.fallback:
+        return candidate, _first_stop(FOR_CUSTOMERS, candidate)
     channels = [channel for channel in channels_of(candidate) if channel not in candidate.refused]
     ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels or channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
@@ -136,7 +180,11 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
 
 
 def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
-    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+    for gate in gates:
+        stopped = gate(candidate)
+        if stopped is not None:
+            return stopped
+    return None
 
 
 def kept_back(candidate: Candidate) -> Stop | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from engine.core.course_state import Heard
 from engine.core.digest import digest
@@ -58,6 +59,7 @@ def _newest(times: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(ranked[:MOST_PEOPLE]))
 
 
+@lru_cache(maxsize=4_096)
 def name_of(condition: Happened) -> str:
     """The same for conditions that differ in `within` alone, so that their memory is shared."""
     return digest("happened", *condition.events, "where", *(repr(test) for test in condition.where))

@@ -41,6 +41,8 @@ def asked_about(configuration: Configuration) -> Iterable[Happened]:
 def _eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
     for detector in configuration.detectors:
         yield from (detector.only_if, detector.unless)
+        for clause in detector.for_each:
+            yield from (clause.only_if, clause.unless)
     whole = configuration.plays.values()
     for play in [*whole, *(step.play for each in whole for step in each.steps)]:
         yield from (play.only_if, play.unless)
@@ -54,12 +56,18 @@ def ending(configuration: Configuration) -> Iterable[Happened]:
         yield from play.stop_if
 
 
+def _verdicts(configuration: Configuration) -> Iterable[str]:
+    """What a person says of a decision that they looked at."""
+    spec = configuration.project.policies.review
+    return (spec.event,) if spec is not None else ()
+
+
 def _receipts(configuration: Configuration) -> Iterable[str]:
     """What became of actions of another run, where that is recorded."""
     return (RECEIPT,) if are_recorded(configuration) else ()
 
 
-SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _receipts)
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _verdicts, _receipts)
 
 
 def heard_types(configuration: Configuration) -> frozenset[str]:

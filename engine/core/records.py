@@ -9,10 +9,12 @@ from engine.core.courses import Result
 from engine.core.digest import digest
 from engine.core.gates import Stop
 from engine.core.handoff import sent_lines
+from engine.core.incidents import ALL_CLEAR, place_of, step_of
 from engine.core.quiet import zones_heeded
 from engine.core.receipts import worth_sending_until
 from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome, Signal
+from engine.ports import NEVER
 from engine.spec.handoff import NAME as HAND_OFF
 from engine.spec.text import Text, compile_text
 from engine.spec.types import FIRST_STEP, Configuration
@@ -37,7 +39,7 @@ class Records:
         return self._decision(candidate, None, stop)
 
     def _decision(self, candidate: Candidate, action: Action | None, stop: Stop | None) -> Decision:
-        signal, play = candidate.signal, candidate.play
+        signal, play, member = candidate.signal, candidate.play, candidate.signal.member
         return Decision(
             id=decision_id(candidate),
             at=candidate.now,
@@ -57,11 +59,12 @@ class Records:
             action_id=action.id if action else "",
             readings=signal.readings,
             event_ids=signal.event_ids,
-            until=stop.until if stop else 0,
+            until=stop.until if stop and stop.until < NEVER else 0,
             priority=candidate.priority,
             factors=candidate.factors,
             runner_up=candidate.runner_up,
-            step=_later(candidate.step),
+            step=_later(place_of(candidate)),
+            incident=member.incident if member else "",
             versions=self._versions(signal, play.version),
             after=candidate.after,
         )
@@ -102,7 +105,7 @@ class Records:
         why = self._why(candidate, values)
         values["why"] = why
         return Action(
-            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, candidate.step),
+            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, place_of(candidate)),
             signal_id=signal.id,
             decision_id=decision_id(candidate),
             play=play.name,
@@ -110,7 +113,7 @@ class Records:
             channel=candidate.channel,
             unit=signal.unit,
             recipient=candidate.recipient,
-            step=candidate.step,
+            step=place_of(candidate),
             at=candidate.now,
             expires_at=worth_sending_until(candidate),
             tier=play.tier,
@@ -147,6 +150,9 @@ class Records:
         values |= {"reason": signal.reason, "owner": signal.owner, "severity": signal.severity.value}
         values |= {"detector": signal.detector, "entity": signal.entity, "key": signal.key, "at": signal.at}
         values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
+        if signal.member is not None:
+            values |= {**signal.member.facts, "members": signal.member.members}
+            values |= {"incident": signal.member.incident, "step": place_of(candidate)}
         for kind, key in {**signal.related, signal.entity: signal.key}.items():
             values[kind] = {"id": key, "name": key, **candidate.profile_of(kind)}
         if candidate.answer:
@@ -173,6 +179,8 @@ def decision_id(candidate: Candidate) -> str:
     """The same whenever the candidate is decided for the same time: its first, its second."""
     again = [f"step {candidate.step}"] if candidate.step != FIRST_STEP else []
     again += [str(candidate.round)] if candidate.round else []
+    if step_of(candidate.signal) == ALL_CLEAR:  # its signal is the one that was told of first
+        again.append(ALL_CLEAR)
     return digest(candidate.signal.id, candidate.play.name, candidate.recipient, "decision", *again)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 import msgspec
 
@@ -92,6 +91,8 @@ class UnitState(msgspec.Struct, array_like=True):
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
     `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
+    `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
+    `told` are the signals of groups' incidents of which its people were told, as long as those are open.
     `underway` are actions that something may still become of, `came` what has, as far as it is not taken in yet.
     """
 
@@ -108,6 +109,8 @@ class UnitState(msgspec.Struct, array_like=True):
     happened: dict[str, dict[str, int]] = {}
     courses: list[Course] = []
     tally: dict[str, tuple[int, int]] = {}
+    reviews: dict[str, str] = {}
+    told: list[str] = []
     underway: list[Underway] = []
     came: list[Came] = []
 
@@ -119,18 +122,18 @@ class UnitState(msgspec.Struct, array_like=True):
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
         return (
-            any(signal.id == signal_id for signal in self.waiting)
-            or any(one.signal.id == signal_id for one in self.candidates)
-            or any(one.signal is not None and one.signal.id == signal_id for one in self.underway)
+            any(signal.root == signal_id for signal in self.waiting)
+            or any(one.signal.root == signal_id for one in self.candidates)
+            or any(one.signal is not None and one.signal.root == signal_id for one in self.underway)
         )
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead. At a later `step`
-    of its course, `play` is that step's. With `answer`, it follows up what somebody replied. `refused`, `after` and
-    `has_worked` as in Waiting.
+    At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
+    Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
+    known; `runner_up` is the play that would go instead. `refused`, `after` and `has_worked` as in Waiting.
     """
 
     signal: Signal
@@ -143,6 +146,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     round: int = 0
     factors: Mapping[str, float] = {}
+    priority: float = 0.0
     runner_up: str = ""
     step: str = FIRST_STEP
     answer: Answer | None = None
@@ -156,18 +160,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.play.to == "customer" and self.play.purpose != "critical" and not self.play.mandatory
 
     @property
-    def priority(self) -> float:
-        """What it is worth beside others: the product of its factors, 0 before they are known."""
-        return round(prod(self.factors.values()), 6) if self.factors else 0.0
-
-    @property
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
         begins = self.answer.at if self.answer else self.signal.at
         return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
-    def profile_of(self, kind: str) -> dict[str, Json]:
+    def profile_of(self, kind: str) -> Mapping[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""
         return profile_of(self.signal, self.unit, kind)
 
@@ -177,16 +176,22 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.signal.at, self.signal.id, self.play.name
 
 
-def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
+def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
-    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
+    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours. Of a
+    member, the group knows nothing but the unit does.
     """
+    if signal.member is not None and kind == signal.member.group:
+        return dict(signal.member.attributes)
+    if signal.member is not None and signal.entity == kind:
+        return unit.attributes.get(f"{kind}:{signal.key}", {})
     if signal.entity != kind:
         return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
     own = f"{kind}:{signal.key}"
-    times, known = unit.attribute_times.get(own, {}), unit.attributes.get(own, {})
-    return {**signal.attributes, **{name: value for name, value in known.items() if times.get(name, 0) > signal.at}}
+    times, known = unit.attribute_times.get(own), unit.attributes.get(own)
+    newer = [name for name, at in times.items() if at > signal.at] if times and known else ()
+    return {**signal.attributes, **{name: known[name] for name in newer}} if known and newer else signal.attributes
 
 
 def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:

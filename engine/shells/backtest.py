@@ -16,8 +16,10 @@ from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.core.receipts import are_recorded
+from engine.core.review import ASKED
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
+from engine.shells.incidents import FanOutReport, fan_out_lines, fan_outs
 from engine.shells.sources import read_all, without_files
 from engine.shells.times import iso, moment
 
@@ -34,6 +36,8 @@ SPOKEN = {
     "unknown_field": "rows with fields that the map does not name",
     "not_present": "rows without any of the events",
     "unmatched": "reactions to no message that is known",
+    "members_beyond": "members of a group beyond `at_most_members`",
+    "nothing_to_approve": "approvals for which nothing waited",
     "seen_ids_evicted": "ids forgotten early, as there were too many",
 }
 
@@ -49,6 +53,7 @@ class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
     per_week: float
     chosen: int
     dropped: Mapping[str, int]
+    fan_outs: tuple[FanOutReport, ...]
     named: tuple[tuple[str, str, str], ...]
 
 
@@ -69,6 +74,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
     worked: Mapping[str, int]
+    reviews: Mapping[str, Mapping[str, int]]
     configuration: str
     streams_without_files: tuple[str, ...]
     taken_for_done: int = 0
@@ -86,6 +92,7 @@ class Backtest:
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()
+        self._reviews: Counter[tuple[str, str]] = Counter()
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
         self._decided: set[str] = set()
@@ -114,6 +121,7 @@ class Backtest:
                 self._decided.add(decision.id)
                 self.decisions.append(decision)
         self._count_letters(effects.dead_letters)
+        self._reviews += effects.reviews
         for (what, stream), count in effects.counts.items():
             self._noted[f"{stream} {what}"] += count
 
@@ -142,6 +150,7 @@ class Backtest:
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
             worked=dict(sorted(Counter(worked).items())),
+            reviews=by_play(self._reviews),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
             taken_for_done=self._taken_for_done(chosen),
@@ -154,8 +163,11 @@ class Backtest:
 
     def _detectors(self, weeks: float) -> Iterable[DetectorReport]:
         fired, closed, decided = defaultdict(list), defaultdict(set), defaultdict(list)
+        passed_on = defaultdict(list)
         for signal in self.signals:
-            if signal.state == "firing":
+            if signal.member is not None:
+                passed_on[signal.detector].append(signal)
+            elif signal.state == "firing":
                 fired[signal.detector].append(signal)
             else:
                 closed[signal.detector].add(signal.id)
@@ -174,6 +186,7 @@ class Backtest:
                 per_week=round(len(opened) / weeks, 2),
                 chosen=sum(d.outcome is Outcome.CHOSEN for d in decisions),
                 dropped=dict(sorted(dropped.items())),
+                fan_outs=fan_outs(passed_on[spec.name]),
                 named=tuple((iso(s.at), s.key, why.get(s.id, "")) for s in opened[:SHOWN]),
             )
 
@@ -198,11 +211,29 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
         lines += ["", f"{report.taken_for_done:,} x a remedy was taken to have worked, as nothing was sent"]
     lines += ["", "Nothing was sent. What would have been done:"]
     lines += [f"  {count:>9,} x {play}{_worked(report, play)}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += ["", *review_lines(report.reviews)] if report.reviews else []
     return "\n".join(lines)
 
 
 def _worked(report: BacktestReport, play: str) -> str:
     return f", goal reached {report.worked[play]:,} x" if play in report.worked else ""
+
+
+def by_play(reviews: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Play -> `asked` and each verdict -> how many."""
+    found: dict[str, dict[str, int]] = {}
+    for (play, what), count in sorted(reviews.items()):
+        found.setdefault(play, {})[what] = count
+    return found
+
+
+def review_lines(reviews: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
+    """`review of offer: 12 decisions to look at; 3 good, 1 bad`, for each play."""
+    for play, counts in reviews.items():
+        asked = counts.get(ASKED, 0)
+        verdicts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what != ASKED)
+        to_look_at = f"{asked:,} decision{'' if asked == 1 else 's'} to look at" if asked else ""
+        yield f"review of {play}: {'; '.join(part for part in (to_look_at, verdicts) if part)}"
 
 
 def _spoken(noted: str) -> str:
@@ -220,6 +251,7 @@ def _detector_lines(report: DetectorReport, names: int) -> Iterable[str]:
     yield f"{report.detector}{mode}: fired {times} ({report.per_week:g} a week){still}"
     if report.dropped:
         yield "  held back: " + ", ".join(f"{count} at {gate}" for gate, count in report.dropped.items())
+    yield from fan_out_lines(report.fan_outs)
     for at, key, why in report.named[:names]:
         yield f"  {moment(at)}  {key}  {why}".rstrip()
     if report.fired > names:

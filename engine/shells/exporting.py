@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.erasure import concerns
+from engine.core.members import are_drawers_of, group_of, opened
 from engine.core.plan import Plan
 from engine.core.state import Entity
 from engine.core.unit_state import UnitState
@@ -37,6 +38,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     episodes: Mapping[str, str]
 
 
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group remembers of one of its members, for one play."""
+
+    group: str
+    play: str
+    last_seen: str
+    event_id: str
+    seen_with: Mapping[str, str]
+    facts: Mapping[str, Json]
+
+
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """An action, and what became of it."""
 
@@ -60,6 +72,7 @@ class Export(msgspec.Struct, kw_only=True, omit_defaults=True):
     entity: str
     other_names: list[str] = []
     remembered: list[Known] = []
+    member_of: list[Membership] = []
     unit: UnitState | None = None
     events: list[msgspec.Raw] = []
     signals: list[Signal] = []
@@ -89,6 +102,23 @@ def known(entity: Entity, plan: Plan, now: int) -> Known:
             for index, episode in (entity.episodes or {}).items()
         },
     )
+
+
+def memberships(drawer: Entity, key: str, plan: Plan) -> Iterator[Membership]:
+    """What a drawer of a group holds of somebody."""
+    for kind, each in plan.kinds.items():
+        for clause in each.clauses:
+            slot = drawer.slots[clause.drawer_at] if clause.drawers == drawer.kind else None
+            member = None if slot is None else opened(slot).get(key)
+            if member is not None:
+                yield Membership(
+                    group=f"{kind}:{group_of(drawer)}",
+                    play=clause.spec.play,
+                    last_seen=iso(member.seen_at),
+                    event_id=member.event_id,
+                    seen_with=member.related,
+                    facts=dict(zip(clause.spec.facts, member.facts, strict=True)),
+                )
 
 
 def is_decided_for(decision: Decision, name: str) -> bool:
@@ -132,6 +162,9 @@ def _fill(found: Export, store: Store, chain: Chain, plan: Plan) -> None:
     names = [f"{kind}:{each}" for each in keys]
     entities = [chain.entities.get(kind, each) for each in keys] if kind in plan.kinds else []
     found.remembered = [known(each, plan, max(chain.now, each.seen_at)) for each in entities if each is not None]
+    for place in store.entities_naming(key):
+        drawer = chain.entities.get(*place) if are_drawers_of(place[0], kind) else None
+        found.member_of += [] if drawer is None else memberships(drawer, key, plan)
     found.unit = chain.units.get(found.entity) if store.unit(found.entity) is not None else None
     records = store.db.execute("SELECT record FROM signals WHERE instr(record, ?) ORDER BY at", (key.encode(),))
     signals = [msgspec.msgpack.decode(record, type=Signal) for (record,) in records]

@@ -12,12 +12,14 @@ from engine.ports import As
 from engine.spec.consent import read_consent
 from engine.spec.handoff import read_hand_off
 from engine.spec.holdout import read_holdout
+from engine.spec.members import FanOutSpec
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
 from engine.spec.reactions import read_reactions
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
+from engine.spec.review import read_review
 from engine.spec.suppress import read_suppress
 from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
@@ -75,6 +77,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     reactions: Node | None
     suppress: Node | None
     hand_off: Node | None
+    review: Node | None
+    fan_out: FanOutSpec
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -88,6 +92,8 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         reactions=read_reactions(rules.reactions, known.streams, scope),
         suppress=tuple(read_suppress(rules.suppress, scope)),
         hand_off=read_hand_off(rules.hand_off, scope),
+        review=read_review(rules.review, known.channels, known.streams, scope),
+        fan_out=rules.fan_out,
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

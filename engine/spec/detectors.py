@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import msgspec
@@ -12,7 +12,9 @@ from engine.ports import As
 from engine.spec.conditions import Used, read_condition, used_by
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
+from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
+from engine.spec.members import ForEach
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, text_of
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
@@ -58,12 +60,15 @@ class PlayChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadDetector(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a detector's document: its plays with where each is named; `spec` None where it is unsound."""
+    """What is known of a detector's document: its plays with where each is named, and what goes to each member of a
+    group; `spec` None where it is unsound.
+    """
 
     name: str
     plays: Mapping[str, Node]
     measures: frozenset[str]
     spec: DetectorSpec | None
+    for_each: tuple[ForEach, ...] = ()
 
 
 def read_detector(node: MappingNode, world: World) -> ReadDetector:
@@ -79,8 +84,10 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     plays = _plays(document.then, world)
+    for_each = _for_each(document, measures, world)
     tests = read_tests(document.tests, world)
     found = ReadDetector(name=document.detector, plays=plays, measures=frozenset(measures), spec=None)
+    found = msgspec.structs.replace(found, for_each=for_each)
     if when is None:
         return found
     if all(measure.spec for measure in measures.values()):
@@ -90,6 +97,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     _warn_untested(node, document, world)
     spec = _spec(node, document, measures, when, resolve)
     spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(plays), tests=tests)
+    spec = msgspec.structs.replace(spec, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
 
@@ -175,7 +183,7 @@ def _plays(node: Node | None, world: World) -> dict[str, Node]:
         world.report.error(node, "wrong-type", "write the plays as a list, as in [{play: call-the-champion}]")
         return {}
     plays: dict[str, Node] = {}
-    for item in node.items:
+    for item in (item for item in node.items if not is_for_each(item)):
         place = _play(item, world)
         name = text_of(place)
         if place is not None and name in plays:
@@ -185,9 +193,16 @@ def _plays(node: Node | None, world: World) -> dict[str, Node]:
     return plays
 
 
+def _for_each(document: DetectorDocument, measures: Collection[str], world: World) -> tuple[ForEach, ...]:
+    """The entries that go to each member of the group."""
+    items = document.then.items if isinstance(document.then, ListNode) else ()
+    found = [read_for_each(item, document.per, measures, world) for item in items if is_for_each(item)]
+    return tuple(clause for clause in found if clause)
+
+
 def _play(item: Node, world: World) -> Node | None:
     """Where an entry names its play, None if there is no such play."""
-    written = None if _is_later(item, world) else read(item, PlayChoice, world.scope)
+    written = read(item, PlayChoice, world.scope)
     if written is None or not written.value.play:
         return None
     name, place = written.value.play, written.nodes["play"]
@@ -195,11 +210,3 @@ def _play(item: Node, world: World) -> Node | None:
         world.report.error(place, "unknown-play", unknown("play", name, world.plays))
         return None
     return place
-
-
-def _is_later(item: Node, world: World) -> bool:
-    """One complaint is enough for an entry that addresses each member of a group."""
-    key = next((key for key, _value in item if key.text == "for_each"), None) if isinstance(item, MappingNode) else None
-    if key is not None:
-        world.report.later(key, key.text)
-    return key is not None

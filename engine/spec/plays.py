@@ -14,6 +14,7 @@ from engine.spec.eligibility import read_eligibility
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
 from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
+from engine.spec.review import read_share
 from engine.spec.types import PlaySpec
 from engine.spec.wording import check_text, compiled_at
 from engine.spec.world import World
@@ -55,6 +56,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     while_open: Annotated[bool, As.FLAG, "its steps end when the signal closes"] = True
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed it several times"] = None
     recommend: Annotated[str, As.TEXT, "what a colleague should do when somebody answers it"] = ""
+    review: Annotated[str, As.TEXT, "how many of its decisions a person looks at, as in 20%"] = ""
     remedy: Annotated[remedy.RemedyDocument | None, "what follows what a machine does"] = None
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
@@ -91,6 +93,7 @@ def _read_alone(node: MappingNode, world: World) -> ReadPlay:
     context = tuple(priority.read_context(document.context, world))
     remedied = remedy.read_remedy(document.remedy, written.nodes, world)
     _judge(document, written.nodes, world)
+    review = read_share(document.review, written.nodes, "review", world.scope) if document.review else -1
     if world.report.errors > before:
         return ReadPlay(name=document.play, to=document.to, tags=document.tags, texts=texts, spec=None)
     spec = PlaySpec(
@@ -117,6 +120,7 @@ def _read_alone(node: MappingNode, world: World) -> ReadPlay:
         lever=document.lever,
         chance=chance,
         context=context,
+        review_places=review,
         only_if=only_if,
         unless=unless,
         place=node.place,

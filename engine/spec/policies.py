@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from engine.model import HOUR_MS
+from engine.spec.members import FanOutSpec
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +88,26 @@ class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
 
 
+class SnoozeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing of `what` (all, play:NAME, detector:NAME, customer:c7) is done from one moment until another."""
+
+    what: str
+    until_ms: int
+    because: str
+    from_ms: int = 0
+
+
+class ReviewSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of 10,000 decisions go to a desk, by a channel; the event with a verdict on one, and what it may say."""
+
+    desk: str
+    channel: str
+    places: int
+    stopped: bool = False
+    verdicts: tuple[str, ...] = ("good", "bad")
+    event: str = "review.verdict"
+
+
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that consists of one of the `words`, in the event's `field`, closes the channel."""
 
@@ -153,3 +174,17 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     reactions: Reactions | None = None
     suppress: tuple[Suppress, ...] = ()
     hand_off: HandOff | None = None
+    snoozes: tuple[SnoozeSpec, ...] = ()
+    review: ReviewSpec | None = None
+    fan_out: FanOutSpec = FanOutSpec()
+
+
+class Remedy(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows a play that a machine is to do: another play where it worked, or another where it did not.
+
+    It did not if there is no answer within `within_ms`. "" = nothing follows.
+    """
+
+    within_ms: int
+    then_tell: str = ""
+    otherwise: str = ""

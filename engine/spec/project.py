@@ -11,6 +11,7 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
 from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
+from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
@@ -80,9 +81,11 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
+    review: Annotated[Node | None, RAW, "how many decisions a person looks at afterwards"] = None
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
     hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
+    fan_out: Annotated[FanOutDocument | None, "above how many members a person is asked first"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -131,6 +134,8 @@ def _rules(document: ProjectDocument) -> Rules:
         reactions=document.reactions,
         suppress=document.suppress,
         hand_off=document.hand_off,
+        review=document.review,
+        fan_out=read_fan_out(document.fan_out),
     )
 
 

@@ -16,6 +16,7 @@ from engine.spec.consent import ConsentDocument
 from engine.spec.courses import OF_A_STEP, CourseStepDocument, GoalDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument, PlayChoice
+from engine.spec.fanout import ForEachDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
@@ -28,6 +29,7 @@ from engine.spec.quiet import QuietDocument
 from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
+from engine.spec.review import ReviewDocument
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
 from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
@@ -93,7 +95,7 @@ def detector_schema(plugins: Plugins) -> Schema:
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
         (DetectorDocument, "unless"): ELIGIBILITY,
-        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 3},
+        (DetectorDocument, "then"): {"type": "array", "items": _THEN, "minItems": 1},
         (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
     }
     return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
@@ -137,6 +139,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
+        (ProjectDocument, "review"): _object(ReviewDocument),
         (ProjectDocument, "reactions"): _object(ReactionsDocument),
         (ProjectDocument, "suppress"): _some(_object(SuppressDocument)),
         (ProjectDocument, "hand_off"): _object(HandOffDocument),
@@ -201,6 +204,10 @@ ELIGIBILITY: Schema = {
 }
 
 
+_EACH: Raw = {(ForEachDocument, "only_if"): ELIGIBILITY, (ForEachDocument, "unless"): ELIGIBILITY}
+_THEN: Schema = {"anyOf": [_object(PlayChoice), _object(ForEachDocument, _EACH)]}
+
+
 def _watch(world: World) -> Schema:
     formula: Schema = {
         "type": "object",
@@ -247,7 +254,9 @@ _ROW: Schema = {
 }
 _LINE: Raw = {
     (ExpectDocument, "at"): {"type": "string"},
+    (ExpectDocument, "factors"): _named({"type": "number"}),
     (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
+    (ExpectDocument, "sent_to"): {"type": "integer", "minimum": 0},
 }
 _LINES: Schema = {"type": "array", "items": _object(ExpectDocument, _LINE), "minItems": 1}
 _TESTS: Raw = {

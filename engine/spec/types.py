@@ -12,7 +12,8 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
-from engine.spec.policies import Chance, Policies, Suppress
+from engine.spec.members import ForEach
+from engine.spec.policies import Chance, Policies, Remedy, Suppress
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -105,6 +106,7 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     """What must be so at `at` (absolute ms; -1 = at the end of the test).
 
     `nothing`: no signal fired up to then. `fired`: this entity's signal opened by then. `resolved`: closed by then.
+    `dropped` and `held` name the gate that stopped the decision as it stood then; `factors` are those that are asked.
     """
 
     __test__ = False
@@ -115,12 +117,20 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     play: str = ""
     fired_in_total: int = -1
     dropped: str = ""
+    held: str = ""
+    priority: float = 0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
     because: tuple[str, ...] = ()
     place: Place = Place()
+    sent_to: int = -1
 
 
 class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`)."""
+    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`).
+
+    With `rules`, all detectors take part and the project's rules for deciding hold; without, the detector is alone.
+    """
 
     __test__ = False
     name: str
@@ -128,6 +138,7 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
     profile: Mapping[str, Json]
     given: tuple[TestGiven, ...]
     expect: tuple[TestExpect, ...]
+    rules: bool = False
     place: Place = Place()
 
 
@@ -135,7 +146,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
-    """
+    `plays` are about the entity itself, `for_each` about its members."""
 
     name: str
     owner: str
@@ -157,6 +168,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     tests: tuple[DetectorTest, ...] = ()
     place: Place = Place()
+    for_each: tuple[ForEach, ...] = ()
 
 
 # ---- plays
@@ -172,29 +184,16 @@ class Context(msgspec.Struct, frozen=True):
     add: float
 
 
-class Remedy(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows a play that a machine is to do: another play where it worked, or another where it did not.
-
-    It did not if there is no answer within `within_ms`. "" = nothing follows.
-    """
-
-    within_ms: int
-    then_tell: str = ""
-    otherwise: str = ""
-
-
 class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done about a signal.
 
-    `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
-    `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
-    or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
-    it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
-    `remedy` says what follows what a machine does.
-    `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector. `goal` and `stop_if` end its course, which goes through `steps`; with `while_open`, its signal's
-    closing does, too.
-    `recommend`: what a colleague should do when somebody answers.
+    `to`: "customer", "owner" (the account's owner or the desk in `desk`) or "system". `purpose` is written `class:` in
+    YAML. `offer`: it proposes a reduction, an upgrade or the like. `mandatory`: it is owed, so no limit stops it.
+    `in_session`: it answers what somebody is doing and waits for nothing. `fallback` are other channels for it, in
+    order. `counts`: limits count it. `value`, `lever` (percent), `chance` and `context` make its priority. `only_if`
+    and `unless` are asked besides those of the detector. `goal` and `stop_if` end its course, which goes through
+    `steps`; with `while_open`, its signal's closing too. `recommend`: what a colleague should do when somebody answers.
+    `review_places` of 10,000 decisions a person looks at, -1 = as many as the project says.
     """
 
     name: str
@@ -220,6 +219,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     lever: float = 0
     chance: Chance | None = None
     context: tuple[Context, ...] = ()
+    review_places: int = -1
     only_if: Eligibility = ()
     unless: Eligibility = ()
     goal: Happened | None = None

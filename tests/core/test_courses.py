@@ -221,6 +221,15 @@ def test_a_reaction_is_about_the_message_it_names_else_the_play_else_the_latest_
     assert story.done.counts["unmatched", "usage"] == 1
 
 
+def test_a_message_to_an_account_may_be_answered_by_anybody_in_it() -> None:
+    last = watch("state", "latest", "trouble", field="state", over="400d")
+    spec = detector("trouble", "account", compare("state", "is", 1), last, play="reach")
+    world = World(spec, plays=(reach(TEXT),), policies=Policies(reactions=REACTIONS))
+    world.event("trouble", "1h", state=1, account="acme")
+    world.event("replied", "2h", **ADA)
+    assert [(d.recipient, d.gate) for d in world.done.decisions] == [("account:acme", ""), ("account:acme", "replied")]
+
+
 def test_stop_if_takes_out_what_waits_whether_or_not_anything_went() -> None:
     night = QuietHours(from_minute=0, to_minute=8 * 60, unknown_zone=("UTC",))
     stops = reach(TEXT, stop_if=(Happened(("ticket", "called"), (is_("topic", "login"),)),))
@@ -324,3 +333,14 @@ def test_whoever_is_erased_is_gone_from_courses() -> None:
     unit = story.chain.units.change("account:acme")
     strip_unit(unit, "customer:ada")
     assert "ada" not in repr(unit)
+
+
+def test_nobody_else_gets_the_next_step_of_somebody_who_is_erased() -> None:
+    last = watch("state", "latest", "trouble", field="state", over="400d")
+    spec = detector("trouble", "account", compare("state", "is", 1), last, play="reach")
+    world = World(spec, plays=(reach(TEXT),), policies=Policies(reactions=REACTIONS))
+    world.event("trouble", "1h", state=1, **ADA)
+    assert world.done.actions[-1].recipient == "customer:ada"
+    strip_unit(world.chain.units.change("account:acme"), "customer:ada")
+    world.wait_until("9d")
+    assert len(world.done.actions) == 1

@@ -27,7 +27,7 @@ TOP = re.compile(r"^(\w+):", re.MULTILINE)
 PROJECT = {
     "project": "meadow",
     "entities": "{customer: customer, account: account, order: order, session: session, region: region, case: case}",
-    "streams": "{app: {from: app.jsonl}}",
+    "streams": "{app: {from: app.jsonl}, approvals: {from: a.jsonl, events: [fanout.approved, fanout.declined]}}",
     "sinks": "{log: {kind: stdout}, desk: {kind: stdout}, console: {kind: stdout}}",
     "channels": "{email: log, desk: desk, chat: log, system: log}",
 }
@@ -55,7 +55,9 @@ def folder_with(folder: Path, written: str) -> Path:
     """A configuration around the example. A block that fits no kind of file fails here."""
     keys = set(TOP.findall(written))
     project, play, detector = "", "", ""
-    if "play" in keys:
+    if "snooze" in keys:
+        write(folder / "snoozes.yml", written)
+    elif "play" in keys:
         play = written
     elif keys & DETECTOR_KEYS - {"owner", "reason"}:
         bare = not keys & {"watch", "when"}
@@ -73,21 +75,31 @@ def folder_with(folder: Path, written: str) -> Path:
     if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
         names = ", ".join(muted).split(", ")
         play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
+    if asking := re.findall(r"\bask: ([a-z-]+)", project):
+        play = "---\n".join([*([play] if play else []), PLAY.format(name=asking[0]) + "to: owner\n"])
     handed = re.findall(r"hand_off:\s+\{?play: ([a-z-]+)", project)
     away = re.findall(r"^  away: ([a-z-]+)", project, re.MULTILINE)
     answering = [PLAY.format(name=name) + "to: owner\n" for name in handed] + [PLAY.format(name=name) for name in away]
     play = "---\n".join([*([play] if play else []), *answering])
     write(folder / "beforehand.yml", completed(project, PROJECT))
-    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
+    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names), detector)))
     muting = others(project)
     write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)] if detector else muting))
     return folder
 
 
-def plays(names: list[str]) -> Iterator[str]:
-    """A play for each name, in turn to another audience, as a detector may have one for each."""
-    for place, name in enumerate(names):
-        yield PLAY.format(name=name) + f"to: {AUDIENCES[place % len(AUDIENCES)]}\n"
+def plays(names: list[str], detector: str) -> Iterator[str]:
+    """A play for each name, in turn to another audience, as a detector may have one for each.
+
+    Where there is `for_each`, its plays go to customers, and those beside it to a colleague.
+    """
+    told = re.findall(r"for_each: .*?play: ([a-z-]+)", detector, re.DOTALL) + re.findall(
+        r"all_clear: ([a-z-]+)", detector
+    )
+    asking = re.findall(r"\bask: ([a-z-]+)", detector)
+    for place, name in enumerate(dict.fromkeys([*names, *told, *asking])):
+        audience = AUDIENCES[place % len(AUDIENCES)] if not told else "customer" if name in told else "owner"
+        yield PLAY.format(name=name) + f"to: {audience}\n"
 
 
 def others(detector: str) -> list[str]:

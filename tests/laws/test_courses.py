@@ -101,9 +101,9 @@ def test_nothing_follows_what_has_ended_a_course(story: list[Happening]) -> None
 
 
 def ends(each: Happening, first: Action, action: Action, sent: Sequence[Action], world: World) -> bool:
-    """Did that end the course between its first message and this one?"""
+    """Did that end the course between its first message and this one? At the same moment, either may be first."""
     at = at_of(world, each)
-    if each.what not in ENDING or f"customer:{each.who}" != first.recipient or not first.at < at <= action.at:
+    if each.what not in ENDING or f"customer:{each.who}" != first.recipient or not first.at < at < action.at:
         return False
     if each.what in ("renewed", "ticket"):
         return True

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from engine.core.erasure import concerns
+from engine.core.members import are_drawers_of
 from engine.core.state import Layout, Stalls
 from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision, Receipt
 from engine.shells.erasing import is_named, name_of
-from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of
+from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of, memberships
 from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
@@ -57,6 +58,7 @@ class _Exporting:
         found = Export(entity=f"{kind}:{key}", other_names=names)
         keys = [key, *names]
         await self._remembered(found, kind, keys)
+        await self._memberships(found, kind, key)
         await self._written(found, [f"{kind}:{each}" for each in keys])
         await self._sent(found, [f"{kind}:{each}" for each in keys])
         async for record in records_of(self._link, self._topics.dead_letters):
@@ -79,6 +81,26 @@ class _Exporting:
                 async for commit in self._commits(self._topics.log_decide, partition):
                     copy.take(commit)
                 found.unit = Memory(copy, self._plan, Stalls(), 0).units.get(name) if copy.row_of_unit else None
+
+    async def _memberships(self, found: Export, kind: str, key: str) -> None:
+        """What groups remember of somebody, whichever partition has them."""
+        for partition in range(self._partitions):
+            copies: dict[tuple[str, str], _Copy] = {}
+            layouts: list[Layout] = []
+            async for commit in self._commits(self._topics.log_detect, partition):
+                layouts += [msgspec.msgpack.decode(content, type=Layout) for content in commit.layouts]
+                for row in commit.entities:
+                    if are_drawers_of(row[0], kind):
+                        copies.setdefault((row[0], row[1]), _Copy(row[0], row[1])).row = row
+                for name in commit.gone:
+                    copies.pop(name, None)
+            for name, copy in sorted(copies.items()):
+                if copy.row is None or key.encode() not in copy.row[4]:
+                    continue
+                for layout in layouts:
+                    copy.add_layout(layout)
+                drawer = Memory(copy, self._plan, Stalls(), 0).entities.get(*name)
+                found.member_of += [] if drawer is None else memberships(drawer, key, self._plan)
 
     async def _commits(self, log: str, partition: int) -> AsyncIterator[Commit]:
         until = (await self._link.ends([(log, partition)]))[log, partition]
