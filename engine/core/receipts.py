@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from engine.core.unit_state import Came, Candidate, Underway, UnitState, Waiting
 from engine.model import DAY_MS, Event, Signal
-from engine.spec.types import Configuration, PlaySpec, Remedy
+from engine.spec.policies import Remedy
+from engine.spec.types import Configuration, PlaySpec
 
 # The type under which recorded receipts are read as events of a stream, and those of its fields that count.
 RECEIPT, ACTION_ID, WHAT = "action.receipt", "action_id", "what"

@@ -9,8 +9,9 @@ import msgspec
 
 from engine.ports import As
 from engine.spec.nodes import MappingNode, Node
+from engine.spec.policies import Remedy
 from engine.spec.report import Report, unknown
-from engine.spec.types import PlaySpec, Remedy
+from engine.spec.types import PlaySpec
 from engine.spec.world import World
 
 

@@ -13,7 +13,7 @@ import msgspec
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
 from engine.ports import Comparator, FieldTest
 from engine.spec.members import ForEach
-from engine.spec.policies import Chance, Policies, Suppress
+from engine.spec.policies import Chance, Policies, Remedy, Suppress
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -182,17 +182,6 @@ class Context(msgspec.Struct, frozen=True):
 
     when: Eligibility
     add: float
-
-
-class Remedy(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows a play that a machine is to do: another play where it worked, or another where it did not.
-
-    It did not if there is no answer within `within_ms`. "" = nothing follows.
-    """
-
-    within_ms: int
-    then_tell: str = ""
-    otherwise: str = ""
 
 
 class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):

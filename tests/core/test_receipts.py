@@ -9,8 +9,8 @@ import pytest
 from engine.core.decide import encode_unit
 from engine.core.erasure import strip_unit
 from engine.core.receipts import RECEIPT, UNDERWAY_MOST
-from engine.spec.policies import ConsentSpec, LimitSpec, Policies, StopWords
-from engine.spec.types import CourseStep, EntitySpec, PlaySpec, Remedy, StreamSpec
+from engine.spec.policies import ConsentSpec, LimitSpec, Policies, Remedy, StopWords
+from engine.spec.types import CourseStep, EntitySpec, PlaySpec, StreamSpec
 from tests.core.worlds import ENTITIES, World, compare, detector, ms, play, watch
 
 NEWS = play("news", channel="email", fallback=("sms", "chat"))

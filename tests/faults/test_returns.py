@@ -40,8 +40,8 @@ class Lives:
             time.sleep(0.05)
 
     def decided(self, customer: str) -> list[tuple[str, str, str]]:
-        """(play, what was decided, after what) of each decision, in order of time."""
-        found = read_only(self.folder / "state").decisions()
+        """(play, what was decided, after what) of each decision; what followed something comes last."""
+        found = sorted(read_only(self.folder / "state").decisions(), key=lambda one: (one.at, one.after))
         return [(d.play, d.gate or d.outcome.value, d.after) for d in found if d.key == customer]
 
 

@@ -22,8 +22,7 @@ from engine.shells.files import FilePlace
 from engine.shells.ledger import State
 from engine.shells.partition import Partition
 from engine.shells.store import Store
-from engine.spec.policies import LimitSpec, Policies
-from engine.spec.types import Remedy
+from engine.spec.policies import LimitSpec, Policies, Remedy
 from tests.simulation.oracle import Oracle
 from tests.simulation.story import plan
 from tests.simulation.world import Troubles, World
