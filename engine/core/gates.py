@@ -173,12 +173,10 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
     stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
+    if not candidate.play.fallback:
+        return candidate, _first_stop(FOR_CUSTOMERS, candidate)
     channels = [channel for channel in channels_of(candidate) if channel not in candidate.refused]
-    channels = channels or list(channels_of(candidate))
-    if len(channels) == 1:
-        way = candidate if channels[0] == candidate.channel else msgspec.structs.replace(candidate, channel=channels[0])
-        return way, _first_stop(FOR_CUSTOMERS, way)
-    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels]
+    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels or channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 
