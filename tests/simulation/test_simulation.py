@@ -31,7 +31,8 @@ SOMETIMES = {
     *FAULTS,
     *(f"crash {point}" for point in (*CRASHES, "after a request", "before a question")),
     *(f"row {kind}" for kind in ROWS),
-    *(f"state {state}" for state in State),
+    # Nobody takes a yes back here; tests/dispatch/test_last_look.py has that.
+    *(f"state {state}" for state in State if state is not State.RECALLED),
     *("pause", "stop", "places lost", "rebuilt", "restored", "older copy refused", "cannot say", "repeated, flagged"),
 }
 
@@ -69,9 +70,11 @@ def test_promises_hold_whatever_goes_wrong(part: int) -> None:
 
 @pytest.mark.slow
 def test_what_comes_back_is_taken_once_and_decided_on_as_by_an_uninterrupted_run() -> None:
-    seeds = range(SEEDS // PARTS)
+    seeds = range(SEEDS // PARTS // 2)
     missing = sorted(CAME_BACK - set(sweep(seeds, Returning)))
-    assert not missing or len(seeds) < ENOUGH, f"never happened in {len(seeds)} worlds, so nothing is proved: {missing}"
+    assert not missing or len(seeds) < ENOUGH // 2, (
+        f"never happened in {len(seeds)} worlds, so nothing is proved: {missing}"
+    )
 
 
 @pytest.mark.parametrize("mutant", RETURNING, ids=lambda mutant: mutant.__name__)
