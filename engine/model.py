@@ -160,6 +160,33 @@ class Outcome(StrEnum):
     DROPPED = "dropped"
 
 
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to read or watch that goes with a message."""
+
+    title: str
+    url: str
+    kind: Literal["article", "video", "link"] = "link"
+
+
+class HumanPath(msgspec.Struct, frozen=True, kw_only=True):
+    """How a customer reaches a person: by which way, the sentence that says so, and a number or address."""
+
+    by: Literal["reply", "chat", "phone", "link"]
+    say: str
+    at: str = ""
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-click fix: what it does, until when, and the address under which it stands in the texts.
+
+    The address carries no signature before the action is sent, so that nothing that is kept could be clicked.
+    """
+
+    does: str
+    expires_at: int
+    url: str
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one candidate, at which gate it was held or dropped if it was, and what led there.
 
@@ -167,6 +194,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
     offset, worker or wall time, so replaying the same events gives the same bytes.
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
+    `variants` are the arms of the experiments that it is part of.
     """
 
     id: str
@@ -192,13 +220,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: float = 0.0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    variants: Mapping[str, str] = {}
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """A chosen play for one recipient on one channel. Derived again, it gets the same id.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
-    `about` is the entity whose signal led to it, as `kind:key`.
+    `about` is the entity whose signal led to it, as `kind:key`. `language` is that of the texts, "" where the project
+    names none.
     """
 
     id: str
@@ -222,3 +252,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
     about: str = ""
+    language: str = ""
+    human: HumanPath | None = None
+    resources: tuple[Resource, ...] = ()
+    link: Link | None = None
+    variants: Mapping[str, str] = {}

@@ -14,17 +14,18 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.arbitrate import field_of, lost, ranked
+from engine.core.candidates import Candidates, waiting_for
 from engine.core.consent import is_consent, remember_consent
 from engine.core.effects import Effects
-from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.gates import ON_PURPOSE, Stop, judge, kept_back
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.records import Records
 from engine.core.state import keep_newest
-from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
+from engine.core.unit_state import Candidate, UnitState, Waiting
 from engine.model import Routed, Signal
 from engine.ports import NEVER
-from engine.spec.types import Configuration, PlaySpec
+from engine.spec.types import Configuration
 
 # Reads a unit that is not in memory; None where there is none.
 LoadUnit: TypeAlias = Callable[[str], UnitState | None]
@@ -73,6 +74,7 @@ class Decide:
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
         self._records = Records(configuration)
+        self._candidates = Candidates(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
@@ -140,8 +142,7 @@ class Decide:
         unit.waiting = [signal for signal in unit.waiting if signal.at > at]
         for signal in reached:
             spec = self._detectors.get(signal.detector)
-            plays = [self._plays[name] for name in spec.plays if name in self._plays] if spec else []
-            unit.candidates += [Waiting(signal, play.name, signal.at, _due_alone(signal, play)) for play in plays]
+            unit.candidates += waiting_for(signal, spec, self._plays) if spec else []
 
     def _next_moment(self, unit: UnitState) -> int:
         """When the next of its candidates is decided; a gathering closes `wait` after its first one came."""
@@ -158,7 +159,8 @@ class Decide:
         ready = [one for one in unit.candidates if 0 < one.due <= now] + (gathered if closes else [])
         taken = {id(one) for one in ready}
         unit.candidates = [one for one in unit.candidates if id(one) not in taken]
-        candidates = sorted(self._candidates(ready, unit, now), key=lambda one: one.order)
+        made = (candidate for one in ready for candidate in self._candidates.of(one, unit, now))
+        candidates = sorted(made, key=lambda one: one.order)
         for candidate in candidates:
             if not candidate.competes:
                 self._settle(*judge(candidate))
@@ -182,28 +184,12 @@ class Decide:
                 stop = kept_back(way)
             self._settle(way, stop)
 
-    def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
-        for one in ready:
-            detector, play = self._detectors.get(one.signal.detector), self._plays.get(one.play)
-            if detector and play:
-                yield Candidate(
-                    signal=one.signal,
-                    detector=detector,
-                    play=play,
-                    recipient=recipient_of(one.signal, play, unit),
-                    channel=play.channel,
-                    unit=unit,
-                    project=self._project,
-                    now=now,
-                    round=one.round,
-                )
-
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
             if stop.until:
                 self._hold(candidate, stop.until)
-            if stop.gate == HOLDOUT:
+            if stop.gate in ON_PURPOSE:
                 remember_sent(candidate, is_shadow=True)
             return
         decision, action = self._records.chosen(candidate)
@@ -213,16 +199,11 @@ class Decide:
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        again = Waiting(candidate.signal, candidate.play.name, candidate.now, until, candidate.round + 1)
+        again = Waiting(candidate.signal, candidate.asked, candidate.now, until, candidate.round + 1)
         candidate.unit.candidates.append(again)
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
-
-
-def _due_alone(signal: Signal, play: PlaySpec) -> int:
-    """When a play that waits for nobody is decided; 0 for the others."""
-    return signal.at if play.purpose == "critical" or play.in_session else 0
 
 
 def _beside(rival: Candidate, winners: Mapping[str, Candidate]) -> tuple[Candidate, Stop | None]:

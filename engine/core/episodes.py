@@ -138,7 +138,7 @@ class Episodes:
         self._effects.signals.append(
             Signal(
                 id=digest(self._project.project, spec.name, entity.kind, entity.key, str(episode.since)),
-                detector=spec.name,
+                detector=spec.variant_of or spec.name,
                 version=spec.version,
                 entity=entity.kind,
                 key=entity.key,

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, is_of_limits, measure_of
 from engine.core.digest import digest
+from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
@@ -83,13 +84,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
     """Raises nothing for a configuration that the parser has accepted."""
     by_kind: dict[str, list[tuple[int, DetectorSpec]]] = defaultdict(list)
-    for index, spec in enumerate(configuration.detectors):
+    detectors = detectors_of(configuration)
+    for index, (spec, _is_for) in enumerate(detectors):
         by_kind[spec.per].append((index, spec))
-    kinds = {kind: _KindCompiler(kind, configuration, plugins).compile(specs) for kind, specs in by_kind.items()}
+    guards = {index: is_for for index, (_spec, is_for) in enumerate(detectors)}
+    kinds = {kind: _KindCompiler(kind, configuration, plugins, guards).compile(each) for kind, each in by_kind.items()}
     return Plan(
         configuration=configuration,
         kinds=kinds,
-        detectors=tuple(spec.name for spec in configuration.detectors),
+        detectors=tuple(spec.name for spec, _is_for in detectors),
         all_events=frozenset(kind for kind, plan in kinds.items() if plan.armed or ANY_EVENT in plan.by_event),
         by_event=_kinds_by_event(kinds),
         streams_of=_streams_by_event(configuration),
@@ -122,8 +125,11 @@ def _lateness(configuration: Configuration, events: tuple[str, ...]) -> int:
 class _KindCompiler:
     """Collects the trackers of one kind of entity while its detectors are compiled."""
 
-    def __init__(self, kind: str, configuration: Configuration, plugins: Plugins) -> None:
+    def __init__(
+        self, kind: str, configuration: Configuration, plugins: Plugins, guards: Mapping[int, IsFor | None]
+    ) -> None:
         self._kind = kind
+        self._guards = guards
         self._configuration = configuration
         self._plugins = plugins
         self._trackers: list[Tracker] = []
@@ -183,7 +189,7 @@ class _KindCompiler:
         return Judge(
             index=index,
             spec=spec,
-            when=when,
+            when=only_for(when, self._guards[index]),
             resolve_when=resolve,
             lateness_ms=_lateness(self._configuration, events),
             measures=tuple(measures.values()),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.core.digest import digest
 from engine.core.gates import Stop
+from engine.core.speech import speak
 from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome
 from engine.spec.text import Text, compile_text
@@ -54,6 +57,7 @@ class Records:
             priority=candidate.priority,
             factors=candidate.factors,
             runner_up=candidate.runner_up,
+            variants=candidate.variants,
             versions={"detector": signal.version, "play": play.version, "configuration": self._version},
         )
 
@@ -61,8 +65,10 @@ class Records:
         signal, play, values = candidate.signal, candidate.play, self._values(candidate)
         why = self._why(candidate, values)
         values["why"] = why
+        action_id = digest(signal.id, play.name, candidate.recipient, candidate.channel, FIRST_STEP)
+        speech = speak(candidate, action_id, values, self._render)
         return Action(
-            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, FIRST_STEP),
+            id=action_id,
             signal_id=signal.id,
             decision_id=decision_id(candidate),
             play=play.name,
@@ -76,13 +82,18 @@ class Records:
             tier=play.tier,
             purpose=play.purpose,
             owner=play.owner,
-            title=self._render(play.title, values),
-            text=self._render(play.text, values),
+            title=speech.title,
+            text=speech.text,
             why=why,
             severity=signal.severity,
             event_ids=signal.event_ids,
             readings=signal.readings,
             about=f"{signal.entity}:{signal.key}",
+            language=speech.language,
+            human=speech.human,
+            resources=play.resources,
+            link=speech.link,
+            variants=candidate.variants,
         )
 
     def _values(self, candidate: Candidate) -> dict[str, Json]:
@@ -99,7 +110,7 @@ class Records:
     def _why(self, candidate: Candidate, values: dict[str, Json]) -> str:
         return self._render(candidate.detector.why, values)
 
-    def _render(self, source: str, values: dict[str, Json]) -> str:
+    def _render(self, source: str, values: Mapping[str, Json]) -> str:
         text = self._texts.get(source)
         if text is None:
             text = self._texts[source] = compile_text(source)

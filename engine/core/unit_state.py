@@ -8,14 +8,15 @@ from math import prod
 import msgspec
 
 from engine.model import Json, Signal
-from engine.spec.types import DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import Choice, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own.
+    counts the decisions made of it before, so that each has an id of its own. `others` are plays of which the first
+    that may be done takes its place.
     """
 
     signal: Signal
@@ -23,6 +24,7 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    others: tuple[str, ...] = ()
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -82,6 +84,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
     Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    `asked` is its play's name in `then`, and `choice` what is asked there; `beaten_by` a play that goes in its place.
+    `variants` are the arms that concern it, `left_out_by` the experiment of which its arm does nothing.
     """
 
     signal: Signal
@@ -95,6 +99,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    asked: str = ""
+    choice: Choice = Choice()
+    beaten_by: str = ""
+    variants: Mapping[str, str] = {}
+    left_out_by: str = ""
 
     @property
     def competes(self) -> bool:
@@ -135,12 +144,13 @@ def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
 
 
 def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:
-    """`customer:c7`: who the play is for. Staff plays go to the desk it names, the account's owner, or the play's."""
+    """`customer:c7`: who the play is for. Staff plays go to a desk, as they are assigned, or to the account's owner."""
     if play.to == "customer":
         if signal.entity == "customer":
             return f"customer:{signal.key}"
         return f"customer:{signal.related['customer']}" if "customer" in signal.related else signal.unit
     if play.to == "owner":
-        owner = profile_of(signal, unit, "account").get("owner")
-        return f"owner:{play.desk or (owner if isinstance(owner, str) else play.owner)}"
+        kind, other = (play.assign.owner_of, play.assign.team) if play.assign else ("account", play.owner)
+        owner = play.desk or profile_of(signal, unit, kind).get("owner")
+        return f"owner:{owner if isinstance(owner, str) and owner else other}"
     return f"system:{play.channel}"

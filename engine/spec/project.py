@@ -11,8 +11,10 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
 from engine.spec import types
 from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
+from engine.spec.experiments import arms_in
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
+from engine.spec.project_messages import MessageKeys, PreferencesDocument, read_messages
 from engine.spec.reading import RAW, Written, read
 from engine.spec.report import Report, unknown
 from engine.spec.streams import NOTHING, read_stream
@@ -80,6 +82,13 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
+    languages: Annotated[tuple[str, ...], As.TEXTS, "what texts are written in, the default first"] = ()
+    human: Annotated[Node | None, RAW, "how customers reach a person, where a play does not say"] = None
+    links: Annotated[Node | None, RAW, "where one-click links lead, and who signs them"] = None
+    strategy: Annotated[Node | None, RAW, "which channels suit which urgency"] = None
+    teams: Annotated[Node | None, RAW, "teams of colleagues and their skills"] = None
+    preferences: Annotated[PreferencesDocument, "which attributes say what people prefer"] = PreferencesDocument()
+    experiments: Annotated[Node | None, RAW, "what is tried out, on whom, and what each arm changes"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -113,6 +122,8 @@ def read_project(
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
         policies=read_policies(_rules(document), known, scope),
+        experiments=arms_in(document.experiments),
+        messages=read_messages(_message_keys(document), written.nodes, channels, scope),
         place=node.place,
     )
 
@@ -125,6 +136,17 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+    )
+
+
+def _message_keys(document: ProjectDocument) -> MessageKeys:
+    return MessageKeys(
+        languages=document.languages,
+        human=document.human,
+        links=document.links,
+        strategy=document.strategy,
+        teams=document.teams,
+        preferences=document.preferences,
     )
 
 

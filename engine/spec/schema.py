@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
+from typing import get_args
 
 import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.choices import FirstOf, PlayChoice
 from engine.spec.consent import ConsentDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
-from engine.spec.detectors import DetectorDocument, PlayChoice
+from engine.spec.detectors import DetectorDocument
+from engine.spec.experiments import ArmDocument, ExperimentDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
+from engine.spec.messages import Urgency
+from engine.spec.play_parts import SENTENCES, ResourceDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.priority import ContextDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
+from engine.spec.project_messages import HumanDocument, LinksDocument, TeamDocument
 from engine.spec.quiet import QuietDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
@@ -88,7 +94,7 @@ def detector_schema(plugins: Plugins) -> Schema:
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
         (DetectorDocument, "unless"): ELIGIBILITY,
-        (DetectorDocument, "then"): {"type": "array", "items": _object(PlayChoice), "minItems": 1, "maxItems": 3},
+        (DetectorDocument, "then"): {"type": "array", "items": _entry_of_then(), "minItems": 1},
         (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
     }
     return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
@@ -101,6 +107,9 @@ def play_schema() -> Schema:
         (PlayDocument, "only_if"): ELIGIBILITY,
         (PlayDocument, "unless"): ELIGIBILITY,
         (PlayDocument, "context"): {"type": "array", "items": context, "minItems": 1},
+        **{(PlayDocument, key): WORDS for key in ("text", "title", *SENTENCES)},
+        (PlayDocument, "human"): HUMAN,
+        (PlayDocument, "resources"): {"type": "array", "items": _object(ResourceDocument), "minItems": 1},
     }
     return _titled("Play", _object(PlayDocument, raw))
 
@@ -117,6 +126,11 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
+        (ProjectDocument, "human"): HUMAN,
+        (ProjectDocument, "links"): _object(LinksDocument),
+        (ProjectDocument, "strategy"): _strategy(),
+        (ProjectDocument, "teams"): _named(_object(TeamDocument)),
+        (ProjectDocument, "experiments"): _named(_experiment()),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))
@@ -164,9 +178,39 @@ def _value(option: Option) -> Schema:
 # ---- detectors
 
 
+WORDS: Schema = {"anyOf": [TEXT, _named({"anyOf": [TEXT, _named(TEXT)]})]}
+HUMAN: Schema = _object(HumanDocument, {(HumanDocument, "say"): WORDS})
+
+
+def _entry_of_then() -> Schema:
+    asked: Raw = {(PlayChoice, "only_if"): ELIGIBILITY, (PlayChoice, "unless"): ELIGIBILITY}
+    play = _object(PlayChoice, asked)
+    several: Raw = {(FirstOf, "first_of"): {"type": "array", "items": play, "minItems": 2}}
+    return {"anyOf": [play, _object(FirstOf, several)]}
+
+
+def _strategy() -> Schema:
+    channels: Schema = {"description": "the channels of plays of that urgency, the best first", **_some(TEXT)}
+    words: Schema = dict.fromkeys(get_args(Urgency), channels)
+    return {"type": "object", "properties": words, "additionalProperties": False, "minProperties": 1}
+
+
+def _experiment() -> Schema:
+    """What an arm changes has the keys of a play or detector, which only `check` holds against the rest of it."""
+    changes: Raw = {
+        (ArmDocument, "plays"): _named({"anyOf": [{"const": "nothing"}, {"type": "object", "minProperties": 1}]}),
+        (ArmDocument, "detectors"): _named({"type": "object", "minProperties": 1}),
+    }
+    arms: Schema = {**_named(_object(ArmDocument, changes)), "minProperties": 2}
+    return _object(ExperimentDocument, {(ExperimentDocument, "arms"): arms})
+
+
 ELIGIBILITY: Schema = {
     "type": "object",
-    "properties": {"firing": {"description": "another detector that is firing", **_some(TEXT)}},
+    "properties": {
+        "firing": {"description": "another detector that is firing", **_some(TEXT)},
+        "variant": {"description": "the arm of an experiment", **_named(_some(TEXT))},
+    },
     "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
     "additionalProperties": False,
     "minProperties": 1,

@@ -6,13 +6,17 @@ Durations are int milliseconds. Names are as written. `Place` says where in whic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
+from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies
+
+if TYPE_CHECKING:
+    from engine.spec.draws import Experiment
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -62,6 +66,13 @@ class Firing(msgspec.Struct, frozen=True):
     detector: str
 
 
+class InVariant(msgspec.Struct, frozen=True):
+    """The unit is in one of these arms of an experiment."""
+
+    experiment: str
+    arms: tuple[str, ...]
+
+
 class AllOf(msgspec.Struct, frozen=True):
     parts: tuple[ConditionSpec, ...]
 
@@ -72,7 +83,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 
 ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
-Eligibility: TypeAlias = tuple[AttributeTest | Firing, ...]
+Eligibility: TypeAlias = tuple[AttributeTest | Firing | InVariant, ...]
 
 
 class TestGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,10 +134,19 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place()
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entry of `then` asks before its play is done."""
+
+    only_if: Eligibility = ()
+    unless: Eligibility = ()
+
+
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
+    `choices` are what `then` asks of a play besides, `first_of` the plays of which the first that may be done is.
+    `variant_of` names the detector of which this is what an arm of an experiment makes of it.
     """
 
     name: str
@@ -149,6 +169,9 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     tests: tuple[DetectorTest, ...] = ()
     place: Place = Place()
+    choices: Mapping[str, Choice] = {}
+    first_of: tuple[tuple[str, ...], ...] = ()
+    variant_of: str = ""
 
 
 # ---- plays
@@ -169,7 +192,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector.
+    of the detector. `texts` and `titles` hold what differs by channel or language, `text` and `title` what does not.
     """
 
     name: str
@@ -198,6 +221,14 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     only_if: Eligibility = ()
     unless: Eligibility = ()
     place: Place = Place()
+    texts: Words = Words()
+    titles: Words = Words()
+    human: HumanSpec | None = None
+    disruption: Disruption | None = None
+    resources: tuple[Resource, ...] = ()
+    link: LinkSpec | None = None
+    assign: Assign | None = None
+    topic: str = ""
 
 
 # ---- the project file
@@ -331,7 +362,10 @@ class KafkaSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name, `policies` say how it decides."""
+    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name, `policies` say how it decides.
+
+    `experiments` are the arms of each, by name; what they change stands with the configuration.
+    """
 
     project: str = "beforehand"
     time_zone: str = "UTC"
@@ -348,6 +382,8 @@ class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaSpec = KafkaSpec()
     policies: Policies = Policies()
     place: Place = Place()
+    messages: MessageRules = MessageRules()
+    experiments: Mapping[str, tuple[str, ...]] = {}
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -358,3 +394,4 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     plays: Mapping[str, PlaySpec]
     version: str
     folder: str = "."
+    experiments: tuple[Experiment, ...] = ()

@@ -30,6 +30,7 @@ PROJECT = {
     "streams": "{app: {from: app.jsonl}}",
     "sinks": "{log: {kind: stdout}, desk: {kind: stdout}, console: {kind: stdout}}",
     "channels": "{email: log, desk: desk, chat: log, system: log}",
+    "human": "{by: reply, say: Reply to this message to reach a person.}",
 }
 HEAD = {"detector": "example", "owner": "care", "reason": "errors", "per": "account"}
 WATCH = {"watch": "{tickets: {count: ticket.opened, over: 7d}}", "when": "{tickets: {at_least: 5}}"}

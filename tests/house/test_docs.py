@@ -16,7 +16,22 @@ from typer.main import get_command
 import detectors
 import sinks
 from engine import cli
-from engine.spec import consent, deciding, filters, holdout, kafka, plays, priority, project, quiet, streams
+from engine.spec import (
+    choices,
+    consent,
+    deciding,
+    experiments,
+    filters,
+    holdout,
+    kafka,
+    play_parts,
+    plays,
+    priority,
+    project,
+    project_messages,
+    quiet,
+    streams,
+)
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
 from engine.spec.reading import options_of
@@ -29,12 +44,24 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 # What is written in YAML, and the page that explains it.
 WRITTEN = {
     "detector": (detector_page.DetectorDocument, "detectors.md"),
-    "an entry of then": (detector_page.PlayChoice, "detectors.md"),
+    "an entry of then": (choices.PlayChoice, "detectors.md"),
+    "an entry with several plays": (choices.FirstOf, "detectors.md"),
     "step of a sequence": (filters.StepDocument, "detectors.md"),
     "times of a step": (filters.Times, "detectors.md"),
     "test": (test_page.TestDocument, "detectors.md"),
     "expectation": (test_page.ExpectDocument, "detectors.md"),
     "play": (plays.PlayDocument, "plays.md"),
+    "resource": (play_parts.ResourceDocument, "messages.md"),
+    "link of a play": (play_parts.LinkDocument, "messages.md"),
+    "assignee": (play_parts.AssignDocument, "messages.md"),
+    "assignee otherwise": (play_parts.ElseDocument, "messages.md"),
+    "way to a person": (project_messages.HumanDocument, "messages.md"),
+    "links": (project_messages.LinksDocument, "messages.md"),
+    "preferences": (project_messages.PreferencesDocument, "messages.md"),
+    "team": (project_messages.TeamDocument, "messages.md"),
+    "experiment": (experiments.ExperimentDocument, "experiments.md"),
+    "arm": (experiments.ArmDocument, "experiments.md"),
+    "another play": (experiments.UseDocument, "experiments.md"),
     "project": (project.ProjectDocument, "architecture.md"),
     "entity": (project.EntityDocument, "events.md"),
     "limit": (deciding.LimitDocument, "deciding.md"),
