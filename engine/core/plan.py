@@ -27,6 +27,7 @@ ANY_EVENT = "*"
 class Judge(msgspec.Struct, frozen=True, kw_only=True):
     """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads.
 
+    `is_for` says for which entities it is, None = for all.
     `is_steady`: while its condition holds, events in order of time never make it necessary to look earlier.
     """
 
@@ -38,6 +39,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     measures: tuple[Measure, ...]
     at: tuple[int, ...]
     is_steady: bool
+    is_for: IsFor | None = None
 
 
 class Ops(msgspec.Struct, frozen=True):
@@ -195,6 +197,7 @@ class _KindCompiler:
             measures=tuple(measures.values()),
             at=tuple(at),
             is_steady=resolve is None and is_of_limits(when.quick),
+            is_for=self._guards[index],
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:

@@ -63,6 +63,12 @@ class Metrics:
             ["outcome", "gate"],
             registry=made,
         )
+        self.variants = Counter(
+            "beforehand_experiment_decisions",
+            "Decisions in experiments, by arm",
+            ["experiment", "arm", "outcome"],
+            registry=made,
+        )
         self.decision_latency = Histogram(
             "beforehand_event_to_decision_seconds",
             "From the time a decision stands for to the moment it was made",
@@ -124,6 +130,8 @@ class Metrics:
                 self.resolved.labels(signal.detector).inc()
         for decision in effects.decisions:
             self.decisions.labels(Outcome(decision.outcome).value, decision.gate).inc()
+            for experiment, arm in decision.variants.items():
+                self.variants.labels(experiment, arm, Outcome(decision.outcome).value).inc()
             if now_ms:
                 self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
 

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from engine.core.chain import Chain
+from engine.core.experiments import settled
 from engine.core.plan import compile_plan
 from engine.core.route import Router, Row, Watched
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
@@ -28,6 +29,7 @@ from engine.spec.types import (
 
 EVENTS = "given"
 PROFILES = "with"
+VARIANT = "variant"
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -57,7 +59,8 @@ class _Run:
         # A detector that is tried out in shadow still has to do what its tests say.
         live = msgspec.structs.replace(detector, mode=Mode.LIVE)
         project = _stage(configuration.project, detector, test)
-        alone = msgspec.structs.replace(configuration, detectors=(live,), project=project)
+        tried = settled(configuration, _arms(test))
+        alone = msgspec.structs.replace(tried, detectors=(live,), project=project)
         plan = compile_plan(alone, plugins)
         self._chain = Chain(plan)
         self._router = Router(alone.project, Watched(plan.all_events, plan.by_event))
@@ -96,12 +99,19 @@ class _Run:
         self._decisions += effects.decisions
 
 
+def _arms(test: DetectorTest) -> dict[str, str]:
+    """The arms that a test puts everybody in, by experiment; nobody is in any other."""
+    named = [(name.partition("."), arm) for name, arm in test.profile.items()]
+    return {experiment: str(arm) for (word, _dot, experiment), arm in named if word == VARIANT}
+
+
 def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> ProjectSpec:
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
     Its rules for deciding are left out: what a detector does must not depend on how often somebody may be written to.
     """
-    described = sorted({name.split(".")[0] for name in test.profile if "." in name}) or [detector.per]
+    kinds = {name.split(".")[0] for name in test.profile if "." in name} - {VARIANT}
+    described = sorted(kinds) or [detector.per]
     events = tuple(dict.fromkeys(event for given in test.given for event in given.events))
     given = StreamSpec(name=EVENTS, events=events + detector.events, lateness_ms=0)
     profiles = [
@@ -138,7 +148,7 @@ def _profiles(test: DetectorTest) -> Iterator[tuple[int, str, dict[str, Json]]]:
     attributes: dict[str, dict[str, Json]] = {}
     for name, value in test.profile.items():
         kind, dot, attribute = name.partition(".")
-        if dot:
+        if dot and kind != VARIANT:
             attributes.setdefault(kind, {})[attribute] = value
     for kind, values in attributes.items():
         for key in _keys_of(kind, test):
