@@ -65,7 +65,8 @@ class _Reading:
             return None
         read_arms = {name.text: self._arm(key.text, name, value) for name, value in arms_node}
         arms = {name: arm for name, (_parts, arm) in read_arms.items()}
-        self._judge(key, written, arms)
+        if world.report.errors == before:
+            self._judge(key, written, arms)
         draw = Draw(
             salt=written.value.salt or key.text,
             places=places_of(written, world.scope),

@@ -18,6 +18,7 @@ from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
+from engine.spec.play_parts import check_human
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
 from engine.spec.report import Report, unknown
@@ -55,6 +56,7 @@ def load_all(
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
+    check_human(node.get("human") if node else None, world)
     catalog = Catalog(
         play_nodes=_by_name(plays, "play"),
         detector_nodes=_by_name(detectors, "detector"),

@@ -17,7 +17,7 @@ from engine.spec.report import unknown
 from engine.spec.text import compile_text
 from engine.spec.types import Place
 from engine.spec.values import Span
-from engine.spec.wording import compiled_at
+from engine.spec.wording import check_text, compiled_at
 from engine.spec.words import Where, read_words
 from engine.spec.world import World
 
@@ -127,7 +127,7 @@ def _channels(keys: PartKeys, nodes: Mapping[str, Node], place: Place, world: Wo
     """Its channel, its fallbacks, and those that suit its urgency."""
     given = (*((keys.channel,) if keys.channel else ()), *keys.fallback)
     if keys.urgency is None:
-        if "channel" not in nodes:
+        if not {"channel", "urgency"} & nodes.keys():
             message = "missing key 'channel': the way it goes, one of the project's channels"
             world.report.error(place, "missing-key", message)
         return given
@@ -158,6 +158,12 @@ def _say(human: Node | None) -> Iterator[ScalarNode]:
     say = human.get("say") if isinstance(human, MappingNode) else None
     if say is not None:
         yield from scalars(say)
+
+
+def check_human(node: Node | None, world: World) -> None:
+    """Check the sentences of the project's own way to a person, which are said in every message."""
+    for sentence in _say(node):
+        check_text(sentence, frozenset(), world)
 
 
 def scalars(node: Node) -> Iterator[ScalarNode]:

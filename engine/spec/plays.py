@@ -192,8 +192,18 @@ def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: Wo
         if name in nodes:
             message = f"what is critical or mandatory competes with nothing - take '{name}' away"
             world.report.error(nodes[name], "unused-option", message)
+    if document.topic and (document.mandatory or document.class_ == "critical"):
+        message = "what is critical or mandatory goes whatever topics somebody chose - take 'topic' away"
+        world.report.error(nodes["topic"], "unused-option", message)
     if document.mandatory and document.class_ == "marketing":
         world.report.error(nodes["mandatory"], "bad-choice", "marketing is never owed to anybody - write another class")
+    _judge_session(document, nodes, world)
+    if "obeys_limits" in nodes and (document.mandatory or document.class_ == "critical"):
+        message = "no limit stops a play that is critical or mandatory - take 'obeys_limits' away"
+        world.report.error(nodes["obeys_limits"], "unused-option", message)
+
+
+def _judge_session(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
     in_session = nodes.get("in_session") if document.in_session else None
     in_session = in_session or (nodes.get("urgency") if document.urgency == "in_session" else None)
     if in_session is not None and not document.expires:
@@ -202,9 +212,6 @@ def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: Wo
     if document.in_session and document.urgency not in (None, "in_session"):
         message = "a play with 'in_session: true' is of the urgency in_session - write that, or take one of them away"
         world.report.error(nodes["urgency"], "bad-choice", message)
-    if "obeys_limits" in nodes and (document.mandatory or document.class_ == "critical"):
-        message = "no limit stops a play that is critical or mandatory - take 'obeys_limits' away"
-        world.report.error(nodes["obeys_limits"], "unused-option", message)
 
 
 def check_use(play: ReadPlay, detector: str, measures: frozenset[str], world: World) -> None:

@@ -39,7 +39,7 @@ def read_words(node: Node | None, where: Where, scope: Scope) -> tuple[Words, tu
         message = "write a text, or one for each channel, as in {email: Good morning, sms: Hello}"
         scope.report.error(node, "wrong-type", message)
         return Words(), ()
-    if all(key.text in where.languages for key, _value in node):
+    if any(key.text in where.languages for key, _value in node):
         texts = {"": dict(_languages(node, where, scope))}
     else:
         named = [(key.text, value) for key, value in node if _is_channel(key, where, scope)]
