@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import faust
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import KafkaError
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -49,11 +51,28 @@ class PromptThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  Faust has no setting for it
         return consumer
 
+    async def seek_to_committed(self) -> Any:
+        """Where what was fetched and not handed out is read again. Gives the committed offsets, by partition."""
+        return await self.call_thread(seek_back, self._ensure_consumer())
+
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
         for fetched in consumer._fetcher._records.values():  # noqa: SLF001  aiokafka has no setting for it
             if type(fetched) is FetchResult and "getall" not in vars(fetched):
                 unpack_whole(fetched)
         return await super()._fetch_records(consumer, *args, **options)
+
+
+async def seek_back(consumer: Any) -> Mapping[Any, int | None]:
+    """Have an `AIOKafkaConsumer` read on at what is committed, and at the beginning where nothing is.
+
+    Its own `seek_to_committed` leaves a partition where it is if nothing was ever committed. What Faust had fetched and
+    thrown away by then, as it does while a new group finds together, would never be read.
+    """
+    committed: Mapping[Any, int | None] = await consumer.seek_to_committed()
+    unread = [partition for partition, offset in committed.items() if not offset]
+    if unread:
+        await consumer.seek_to_beginning(*unread)
+    return committed
 
 
 class BatchConsumer(driver.Consumer):
@@ -93,7 +112,9 @@ class BatchConsumer(driver.Consumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            # In the middle of a rebalance this may fail, and the rebalance ends with the same.
+            with suppress(KafkaError):
+                await self.perform_seek()
             return
         for tp, found in records.items():
             if active is not None and tp not in active and tp not in self._buffered_partitions:
