@@ -74,7 +74,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     urgency: Annotated[Urgency | None, "how urgent it is, by which the project's strategy picks channels"] = None
 
 
-class ReadPlay(msgspec.Struct, frozen=True, kw_only=True):
+class ReadPlay(msgspec.Struct, frozen=True):
     """A play, whom it reaches, its tags, and the nodes of its texts; `spec` is None where something in it is wrong.
 
     `names` are what its texts may name besides what any text may.
@@ -95,13 +95,11 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     assert written is not None, node.place
     document = written.value
     parts = read_parts(_part_keys(document), written.nodes, node.place, world)
-    only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
+    only_if, unless = (read_eligibility(asked, world) for asked in (document.only_if, document.unless))
     chance = priority.read_chance(document.chance, written.nodes, world)
     context = tuple(priority.read_context(document.context, world))
     _judge(document, written.nodes, world)
-    found = ReadPlay(
-        name=document.play, to=document.to, tags=document.tags, texts=parts.nodes, spec=None, names=parts.names
-    )
+    found = ReadPlay(document.play, document.to, document.tags, parts.nodes, spec=None, names=parts.names)
     if world.report.errors > before:
         return found
     spec = PlaySpec(

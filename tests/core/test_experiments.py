@@ -8,14 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.core.chain import Chain
 from engine.core.experiments import arm_of
-from engine.core.plan import compile_plan
 from engine.model import Mode
 from engine.spec.draws import Arm, Draw, Experiment
 from engine.spec.policies import LimitSpec, Policies
-from engine.spec.types import DetectorSpec, InVariant, PlaySpec
-from tests.core.worlds import KINDS, World, compare, configuration, detector, ms, play, watch
+from engine.spec.types import InVariant, PlaySpec
+from tests.core.worlds import World, compare, detector, ms, play, watch
 
 EVEN = Draw(salt="words", places=10_000, arms=(("as-now", 1), ("warm", 1)))
 CROWD = [f"account:a{number}" for number in range(10_000)]
@@ -78,17 +76,7 @@ def tried(draw: Draw, arms: dict[str, Arm], plays: tuple[PlaySpec, ...] = (LETTE
     experiment = Experiment(name="words", draw=draw, arms=arms, plays=changed, detectors=frozenset())
     seen = detector("seen", "customer", compare("n", "at_least", 1), watch("n", "count", "came", over="4w"),
                     plays=(plays[0].name,))  # fmt: skip
-    return Tried((seen,), (experiment,), plays=plays, **project)
-
-
-class Tried(World):
-    """A world with experiments, which stay over restarts."""
-
-    def __init__(self, specs: tuple[DetectorSpec, ...], experiments: tuple[Experiment, ...], **project: Any) -> None:
-        super().__init__(*specs, **project)
-        made = msgspec.structs.replace(configuration(specs, **project), experiments=experiments)
-        self.plan = compile_plan(made, KINDS)
-        self.chain = Chain(self.plan)
+    return World(seen, experiments=(experiment,), plays=plays, **project)
 
 
 def warm(**more: Any) -> dict[str, Arm]:
@@ -181,7 +169,7 @@ def test_a_play_may_ask_for_an_arm() -> None:
                                 plays=frozenset({"letter"}), detectors=frozenset())  # fmt: skip
         seen = detector("seen", "customer", compare("n", "at_least", 1), watch("n", "count", "came", over="4w"),
                         plays=("letter",))  # fmt: skip
-        world = Tried((seen,), (experiment,), plays=(asking,))
+        world = World(seen, experiments=(experiment,), plays=(asking,))
         world.event("came", "1h", customer="ada")
         assert world.decided() == [outcome]
     assert world.done.decisions[0].detail == "not so: in words it is warm"
@@ -190,7 +178,7 @@ def test_a_play_may_ask_for_an_arm() -> None:
 # ---- thresholds
 
 
-def sooner(draw: Draw, **more: Any) -> Tried:
+def sooner(draw: Draw, **more: Any) -> World:
     """Three visits are too many; in an arm, two."""
     visits = watch("n", "count", "came", over="4w")
     usual = detector("often", "customer", compare("n", "at_least", 3), visits, why="{{ n }}", **more)
@@ -199,7 +187,7 @@ def sooner(draw: Draw, **more: Any) -> Tried:
     )
     experiment = Experiment(name="visits", draw=draw, arms={"three": Arm(), "two": Arm(detectors={"often": two})},
                             plays=frozenset(), detectors=frozenset({"often"}))  # fmt: skip
-    return Tried((usual,), (experiment,))
+    return World(usual, experiments=(experiment,))
 
 
 def came(world: World, customers: int = 1, account: bool = False) -> None:
@@ -239,6 +227,7 @@ def test_each_is_judged_by_one_threshold_and_it_is_the_one_of_their_unit() -> No
 
 
 def test_a_restart_and_an_edit_leave_everybody_where_they_are() -> None:
+    """Others come, who are not the same people; nobody who is there moves."""
     world = sooner(only("two"))
     world.event("came", "1h", customer="c0")
     world.restart()

@@ -48,6 +48,7 @@ def a_decision(detector: str) -> Decision:
         readings=(),
         event_ids=(),
         versions={},
+        variants={"warmer-words": "warm"},
     )
 
 

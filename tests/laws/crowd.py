@@ -17,9 +17,11 @@ from engine.core.chain import UNIT, Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.core.route import FILES, Router, Row, Watched
-from engine.model import DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
+from engine.model import Action, DeadLetter, Decision, Mode, Record, Resource, Routed, Severity, Tick
+from engine.spec.draws import Arm, Draw, Experiment
+from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, LinksSpec, MessageRules, Words
 from engine.spec.policies import ConsentSpec, HoldoutSpec, InhibitSpec, LimitSpec, Policies, QuietHours
-from engine.spec.types import AllOf, AnyOf, AttributeTest, DetectorSpec, Firing, StreamSpec
+from engine.spec.types import AllOf, AnyOf, AttributeTest, Choice, DetectorSpec, Firing, InVariant, StreamSpec
 from tests.core.restarts import Disk
 from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, play, step, watch
 
@@ -62,6 +64,10 @@ def detectors_of_every_kind() -> tuple[DetectorSpec, ...]:
     )  # fmt: skip
 
 
+HUMAN = HumanSpec(by="reply", say=Words({"": {"en": "Reply.", "it": "Rispondi."}}))
+LINK = LinkSpec(does="pay", expires_ms=ms("7d"))
+TROUBLE = Disruption(about="outage", acknowledges=Words({"": {"": "Down."}}), next_step=Words({"": {"": "Up soon."}}))
+
 # Every rule for deciding at once, on plays of every class and audience.
 PLAYS = (
     play("call"),
@@ -83,18 +89,72 @@ RULES = Policies(
 )
 
 
+# What plays may say and where they may go, on top of all rules: the rest of the language of plays and experiments.
+SHAPED = (
+    play("call", texts=Words({"": {"en": "Hello {{ key }}", "it": "Ciao {{ key }}"}}), human=HUMAN, link=LINK),
+    play("phone", to="owner", assign=Assign(owner_of="customer", team="desk"), tier=3),
+    play("gift", purpose="marketing", value=3, tags=("gift",), fallback=("sms",), topic="gifts", human=HUMAN),
+    play("lock", purpose="critical", disruption=TROUBLE),
+    play("terms", mandatory=True, expires="2h", resources=(Resource(title="Terms", url="https://example.com"),)),
+    play("ring", to="owner", tier=3),
+)
+MESSAGES = MessageRules(
+    languages=("en", "it"), links=LinksSpec(base="https://fix.example.com", key="env:KEY", does=("pay",))
+)
+
+
+def shaped() -> tuple[DetectorSpec, ...]:
+    """The ruled detectors, some of which call those who are worth it and write to the others."""
+    rich = Choice(only_if=(AttributeTest("account", is_("stage", "live")),))
+    asking = Choice(only_if=(InVariant("words", ("warm",)),))
+    specs = {spec.name: spec for spec in ruled()}
+    for name, choice in (("quiet", rich), ("testing", asking), ("spender", rich)):
+        routed = (("ring", "gift"),)
+        specs[name] = msgspec.structs.replace(
+            specs[name], plays=("ring", "gift"), first_of=routed, choices={"ring": choice}
+        )
+    return tuple(specs.values())
+
+
+def experiments() -> tuple[Experiment, ...]:
+    """Words, an arm that does nothing, and thresholds of a plain, a timed and a waiting detector."""
+    specs = {spec.name: spec for spec in shaped()}
+    warm = {"call": msgspec.structs.replace(SHAPED[0], texts=Words({"": {"": "Dear {{ key }}"}}), channel="chat")}
+    other = {
+        "surge": compare("tickets", "at_least", 2),
+        "silent": kept("absent", event="login", within="4h"),
+        "spender": compare("spent", "above", 35),
+    }
+    variants = {
+        name: msgspec.structs.replace(specs[name], name=f"{name}@sooner.soon", variant_of=name, when=when, version="2")
+        for name, when in other.items()
+    }
+    draw = Draw(salt="words", places=8_000, arms=(("as-now", 1), ("none", 1), ("warm", 2)), contact="mail")
+    halves = Draw(salt="sooner", places=10_000, arms=(("late", 1), ("soon", 1)))
+    words = {"as-now": Arm(), "warm": Arm(plays=warm), "none": Arm(nothing=("call",))}
+    times = {"late": Arm(), "soon": Arm(detectors=variants)}
+    nobody = frozenset[str]()
+    return (
+        Experiment(name="words", draw=draw, arms=words, plays=frozenset({"call"}), detectors=frozenset({"testing"})),
+        Experiment(name="sooner", draw=halves, arms=times, plays=nobody, detectors=frozenset(variants)),
+    )
+
+
 def ruled() -> tuple[DetectorSpec, ...]:
     """The same detectors, each with plays of its own."""
     chosen = itertools.cycle((("call", "phone"), ("gift",), ("call",), ("terms", "phone"), ("gift",), ("lock",)))
     return tuple(msgspec.structs.replace(spec, plays=next(chosen)) for spec in detectors_of_every_kind())
 
 
-def plan_of_every_kind(lateness: str = "0s", wait: str = "0s", *, rules: bool = False) -> Plan:
+def plan_of_every_kind(lateness: str = "0s", wait: str = "0s", *, rules: bool = False, shapes: bool = False) -> Plan:
     streams = (
         StreamSpec(name="usage", lateness_ms=ms(lateness)),
         StreamSpec(name="crm", family="profile", describes="account", lateness_ms=ms(lateness)),
         StreamSpec(name="people", family="profile", describes="customer", lateness_ms=ms(lateness)),
     )
+    if shapes:
+        more = {"messages": MESSAGES, "experiments": experiments()}
+        return planned(shaped(), streams=streams, wait_ms=ms(wait), plays=SHAPED, policies=RULES, **more)
     if rules:
         return planned(ruled(), streams=streams, wait_ms=ms(wait), plays=PLAYS, policies=RULES)
     return planned(detectors_of_every_kind(), streams=streams, wait_ms=ms(wait))
@@ -125,6 +185,9 @@ def _row(chance: random.Random, number: int, at: int) -> Row:
     else:
         says = chance.choice(("profile", "agreed", "declined")) if stream == "people" else "profile"
         fields |= {"event": says, "stage": chance.choice(("live", "new")), "time_zone": chance.choice(ZONES)}
+        # By the number, so that what comes of the others does not depend on what more there is to say.
+        fields |= {"language": ("it", "en", "xx")[number % 3], "topics": (["gifts"], [], "gifts")[number % 3]}
+        fields |= {"preferred_hours": ("9-17", "16:00-22:00", "")[number % 3], "mail": f"m{customer // 2}@example.com"}
     return Row(stream, "rows.jsonl", number, orjson.dumps(fields), clock=FILES)
 
 
@@ -143,9 +206,14 @@ def records_of(plan: Plan, rows: Sequence[Row]) -> list[Record]:
 # ---- ways of carrying them
 
 
-def log_of(decisions: Sequence[Decision]) -> bytes:
-    ordered = sorted(decisions, key=lambda decision: (decision.at, decision.id))
-    return b"\n".join(msgspec.json.encode(decision) for decision in ordered)
+def log_of(said: Sequence[Decision | Action]) -> bytes:
+    ordered = sorted(said, key=lambda one: (one.at, one.id))
+    return b"\n".join(msgspec.json.encode(one) for one in ordered)
+
+
+def said_in(effects: Effects) -> list[Decision | Action]:
+    """All that has to be the same: what was decided, and what goes out."""
+    return [*effects.decisions, *effects.actions]
 
 
 def straight(plan: Plan, records: Sequence[Record]) -> bytes:
@@ -153,23 +221,23 @@ def straight(plan: Plan, records: Sequence[Record]) -> bytes:
 
 
 def in_batches(plan: Plan, records: Sequence[Record], size: int) -> bytes:
-    chain, decisions = Chain(plan), []
+    chain, said = Chain(plan), list[Decision | Action]()
     for at in range(0, len(records), size):
         chain.take_all(records[at : at + size])
-        decisions += chain.drain().decisions
-    return log_of(decisions)
+        said += said_in(chain.drain())
+    return log_of(said)
 
 
 def with_restarts(plan: Plan, records: Sequence[Record], at: set[int]) -> bytes:
     """Written down and read again before each of those records."""
-    chain, disk, decisions = Chain(plan), Disk(), []
+    chain, disk, said = Chain(plan), Disk(), list[Decision | Action]()
     for number, record in enumerate(records):
         if number in at:
-            decisions += chain.drain().decisions
+            said += said_in(chain.drain())
             disk.save(chain)
             chain = disk.open(plan)
         chain.take(record)
-    return log_of(decisions + chain.drain().decisions)
+    return log_of(said + said_in(chain.drain()))
 
 
 class Partitions:
@@ -177,7 +245,7 @@ class Partitions:
 
     def __init__(self, plan: Plan, how_many: int) -> None:
         self.chains = [Chain(plan) for _ in range(how_many)]
-        self.decisions: list[Decision] = []
+        self.said: list[Decision | Action] = []
 
     def of(self, key: str) -> Chain:
         return self.chains[zlib.crc32(key.encode()) % len(self.chains)]
@@ -209,7 +277,7 @@ class Partitions:
     def _hand_over(self) -> None:
         for chain in self.chains:
             effects: Effects = chain.effects.take()
-            self.decisions += effects.decisions
+            self.said += said_in(effects)
             for signal in effects.signals:
                 self.of(signal.unit).decide.on_signal(signal)
 
@@ -219,7 +287,7 @@ def over_partitions(plan: Plan, records: Sequence[Record], how_many: int) -> byt
     for record in records:
         partitions.take(record)
     partitions._hand_over()
-    return log_of(partitions.decisions)
+    return log_of(partitions.said)
 
 
 # ---- other ticks for the same events
