@@ -129,7 +129,7 @@ def experiments() -> tuple[Experiment, ...]:
         name: msgspec.structs.replace(specs[name], name=f"{name}@sooner.soon", variant_of=name, when=when, version="2")
         for name, when in other.items()
     }
-    draw = Draw(salt="words", places=8_000, arms=(("as-now", 1), ("none", 1), ("warm", 2)), contact="mail")
+    draw = Draw(salt="w6", places=8_000, arms=(("as-now", 1), ("none", 1), ("warm", 2)), contact="mail")
     halves = Draw(salt="sooner", places=10_000, arms=(("late", 1), ("soon", 1)))
     words = {"as-now": Arm(), "warm": Arm(plays=warm), "none": Arm(nothing=("call",))}
     times = {"late": Arm(), "soon": Arm(detectors=variants)}
