@@ -94,6 +94,8 @@ def _owed(candidate: Candidate, voice: _Voice) -> Iterator[tuple[str, str]]:
 
 def _whole(source: str, owed: Mapping[str, str], voice: _Voice, most: int) -> str:
     """The text with all that is owed. If that is too long, it is the text that is cut."""
+    if not owed:
+        return voice.render(source, voice.values)
     named = {use.root for use in compile_text(source).uses}
     before = [owed[name] for name in BEFORE if name not in named and owed.get(name)]
     after = [owed[name] for name in AFTER if name not in named and owed.get(name)]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.core.decide import encode_unit
+from engine.core.erasure import strip_unit
 from engine.spec.messages import MessageRules, Preferences
 from engine.spec.policies import Policies, QuietHours
 from engine.spec.types import PlaySpec
@@ -124,3 +126,21 @@ def test_a_channel_may_be_preferred_for_a_tag_or_reason(profile: dict[str, Any],
 def test_a_topic_that_is_not_wanted_is_a_no(topics: Any, gate: str) -> None:
     world = Asked(play("help", topic="parcels")).at("10h", topics=topics)
     assert world.outcomes() == [("10h", gate)]
+
+
+# ---- erasure
+
+
+def test_what_somebody_prefers_is_forgotten_with_them() -> None:
+    """All of it stands in the profile; what waits for their hours is not sent."""
+    world = Asked(HELP)
+    wishes = {"preferred_hours": "17:00-20:00", "language": "it", "topics": ["canary"], "preferred_channel": "sms"}
+    world.hears("profile", "0s", stream="people", customer="ada", **wishes)
+    world.event("came", "10h", customer="ada")
+    assert world.decided() == ["preferred_hours"]
+    unit = world.chain.units.change("customer:ada")
+    strip_unit(unit, "customer:ada")
+    world.wait_until("3d")
+    assert world.done.actions == []
+    kept = encode_unit(unit)
+    assert not any(word in kept for word in (b"canary", b"17:00", b"ada"))
