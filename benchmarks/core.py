@@ -31,7 +31,7 @@ from engine.core.chain import Chain
 from engine.core.express import Express
 from engine.core.plan import Plan, compile_plan
 from engine.core.progress import FILES
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.shells.files import FilePlace
 from engine.shells.partition import Partition
 from engine.shells.sources import read_all
@@ -179,7 +179,7 @@ def plain_loop(raws: Sequence[bytes]) -> Done:
 
 def in_process(raws: Sequence[bytes], plan: Plan) -> Done:
     """Route, detect and decide, in batches whose effects are taken away, with nothing stored."""
-    chain, router = Chain(plan), Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    chain, router = Chain(plan), Router(plan.configuration.project, plan.watched)
     express = Express(router, chain)
     actions = 0
     rows = (Row("usage", "events.jsonl", number, raw, clock=FILES) for number, raw in enumerate(raws))
@@ -306,7 +306,7 @@ def sizes(customers: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         plan = plan_from(Path(folder) / "config", detectors(THREE))
         before = resident_bytes()
-        chain, router = Chain(plan), Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+        chain, router = Chain(plan), Router(plan.configuration.project, plan.watched)
         express, rows = Express(router, chain), heard_three_times(customers)
         while batch := list(islice(rows, BATCH)):
             express.take(batch, [])

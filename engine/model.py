@@ -47,7 +47,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Routed(msgspec.Struct, frozen=True, gc=False):
-    """One event addressed to one entity, or with `entity` "unit" a profile addressed to a recipient's unit.
+    """One event addressed to one entity, or with `entity` "unit" one that a recipient's unit is to hear of.
 
     `primary` marks the first of the records that one event became; what is counted once per event is counted there.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sinks
 from engine.core.plan import Plan, compile_plan
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import Routed
 from engine.shells.kafka import wire
 from engine.shells.wiring import plugins
@@ -82,7 +82,7 @@ def routed(folder: Path, raws: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]
     """Key and value of each event, as they stand on the topic that detect reads. `folder` is for a project."""
     write_project(folder, "unread", mapped=MAP)
     plan = plan_of(folder)
-    router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    router = Router(plan.configuration.project, plan.watched)
     rows = (Row("usage", "usage/0", number, raw) for number, raw in enumerate(raws))
     while batch := list(islice(rows, CHUNK)):
         for record in router.route_all(batch, []):

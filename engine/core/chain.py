@@ -30,7 +30,6 @@ class Chain:
         self.now = 0
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
         self.decide = Decide(plan.configuration, self.units, self.effects)
-        self._describes = {s.name: s.describes for s in plan.configuration.project.streams if s.describes}
         self._handed_over = 0
 
     def take_all(self, records: Iterable[Record]) -> None:
@@ -45,7 +44,7 @@ class Chain:
     def take(self, record: Record) -> None:
         if isinstance(record, Routed):
             if record.entity == UNIT:
-                self.decide.on_profile(record, self._describes.get(record.event.stream, ""))
+                self.decide.on_event(record)
             else:
                 self.detect.on_event(record)
         elif isinstance(record, Tick):

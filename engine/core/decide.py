@@ -20,6 +20,7 @@ from engine.core.effects import Effects
 from engine.core.gates import ON_PURPOSE, Stop, judge, kept_back
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
+from engine.core.listening import Listening
 from engine.core.records import Records
 from engine.core.state import keep_newest
 from engine.core.unit_state import Candidate, UnitState, Waiting
@@ -75,12 +76,24 @@ class Decide:
         self._plays = configuration.plays
         self._records = Records(configuration)
         self._candidates = Candidates(configuration)
+        self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
+        self._listening = Listening(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
     # ---- what comes in
 
-    def on_profile(self, routed: Routed, describes: str) -> None:
+    def on_event(self, routed: Routed) -> None:
+        """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
+        event = routed.event
+        if event.event in self._listening.types:
+            unit = self.units.change(routed.key)
+            unit.heard.append(self._listening.heard(event))
+            self._wake(routed.key, event.at)
+        if describes := self._describes.get(event.stream):
+            self._on_profile(routed, describes)
+
+    def _on_profile(self, routed: Routed, describes: str) -> None:
         """Remember what one of the unit's entities is like, for `only_if`, `unless` and texts, or has agreed to."""
         event = routed.event
         key = event.entities.get(describes)
@@ -130,6 +143,7 @@ class Decide:
             self.units.change(name)
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
+                self._hear(unit, now)
                 self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
@@ -145,12 +159,24 @@ class Decide:
             unit.candidates += waiting_for(signal, spec, self._plays) if spec else []
 
     def _next_moment(self, unit: UnitState) -> int:
-        """When the next of its candidates is decided; a gathering closes `wait` after its first one came."""
+        """When the next of its candidates is decided, or it hears of something that was said.
+
+        A gathering closes `wait` after its first one came.
+        """
         gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
-        return min([*gathering, *(one.due for one in unit.candidates if one.due)], default=NEVER)
+        others = [one.due for one in unit.candidates if one.due] + [one.at for one in unit.heard]
+        return min([*gathering, *others], default=NEVER)
 
     def _next_look(self, unit: UnitState) -> int:
         return min([self._next_moment(unit), *(signal.at for signal in unit.waiting)])
+
+    def _hear(self, unit: UnitState, now: int) -> None:
+        """Take what happened up to that moment, before anything is decided at it."""
+        reached = sorted((one for one in unit.heard if one.at <= now), key=lambda one: (one.at, one.event, one.id))
+        if reached:
+            unit.heard = [one for one in unit.heard if one.at > now]
+        for heard in reached:
+            self._listening.remember(unit, heard)
 
     def _decide(self, unit: UnitState, now: int) -> None:
         """Decide what is due, and all that was gathered if the gathering closes now."""

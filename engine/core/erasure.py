@@ -86,6 +86,9 @@ def strip_unit(unit: UnitState, name: str) -> None:
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
     unit.muting = without(unit.muting, key)
+    unit.heard = [one for one in unit.heard if one.whose != name]
+    for times in unit.happened.values():
+        times.pop(name, None)
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.consent import channels_of, missing_consent
+from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
@@ -18,7 +19,7 @@ from engine.core.quiet import quiet_until
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import AttributeTest, Eligibility, Firing, InVariant
+from engine.spec.types import AttributeTest, Eligibility, Firing, Happened, InVariant
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ EXPERIMENT = "experiment"
 # What would have been sent, and was not so that it can be measured.
 ON_PURPOSE = (HOLDOUT, EXPERIMENT)
 Gate: TypeAlias = Callable[[Candidate], Stop | None]
-Condition: TypeAlias = AttributeTest | Firing | InVariant
+Condition: TypeAlias = AttributeTest | Firing | Happened | InVariant
 
 
 def _mode(candidate: Candidate) -> Stop | None:
@@ -151,6 +152,8 @@ def kept_back(candidate: Candidate) -> Stop | None:
 
 def is_so(condition: Condition, candidate: Candidate) -> bool:
     """Does it hold of what is known now?"""
+    if isinstance(condition, Happened):
+        return has_happened(condition, candidate)
     if isinstance(condition, Firing):
         return condition.detector in candidate.unit.firing.values()
     if isinstance(condition, InVariant):
@@ -165,6 +168,8 @@ def spoken(conditions: Eligibility) -> str:
 
 
 def _spoken(condition: Condition) -> str:
+    if isinstance(condition, Happened):
+        return spoken_happened(condition)
     if isinstance(condition, Firing):
         return f"{condition.detector} is firing"
     if isinstance(condition, InVariant):

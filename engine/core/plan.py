@@ -16,6 +16,8 @@ from engine.core.conditions import Compiled, Measure, compile_condition, formula
 from engine.core.digest import digest
 from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
+from engine.core.heard import heard_types
+from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
@@ -73,7 +75,10 @@ class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`kinds` by entity kind. `detectors` are the names by index. `all_events` are the kinds that want every event."""
+    """`kinds` by entity kind. `detectors` are the names by index. `all_events` are the kinds that want every event.
+
+    `heard` are the event types that deciding wants, besides profiles.
+    """
 
     configuration: Configuration
     kinds: Mapping[str, KindPlan]
@@ -81,6 +86,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     all_events: frozenset[str]
     by_event: Mapping[str, tuple[str, ...]]
     streams_of: Mapping[str, tuple[str, ...]]
+    heard: frozenset[str] = frozenset()
+
+    @property
+    def watched(self) -> Watched:
+        """What a router has to know of it."""
+        return Watched(self.all_events, self.by_event, self.heard)
 
 
 def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
@@ -98,6 +109,7 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
         all_events=frozenset(kind for kind, plan in kinds.items() if plan.armed or ANY_EVENT in plan.by_event),
         by_event=_kinds_by_event(kinds),
         streams_of=_streams_by_event(configuration),
+        heard=heard_types(configuration),
     )
 
 

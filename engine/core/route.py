@@ -62,10 +62,14 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """What detectors want: entity kinds that get every event, and the kinds that get an event of a type."""
+    """What detectors want: entity kinds that get every event, and the kinds that get an event of a type.
+
+    `heard` are the types that deciding wants, whatever the stream: they are written to their unit as well.
+    """
 
     all_events: frozenset[str] = frozenset()
     by_event: Mapping[str, tuple[str, ...]] = {}
+    heard: frozenset[str] = frozenset()
 
 
 class RouterChanges(msgspec.Struct, frozen=True):
@@ -88,6 +92,8 @@ class Flow:
         self.is_profile = spec.family == "profile"
         self._watched = watched
         self.kinds_of: dict[str, tuple[str, ...]] = {}
+        # These take the long way, so that all others are spared being asked whether somebody hears them.
+        self.heard = {event: (*self._wanting(event), UNIT) for event in sorted(watched.heard)}
         self.quick: QuickReader = the_long_way
         if has_ordinary_rows(spec):
             own = entity_reader(project.entities, aliases)
@@ -95,8 +101,8 @@ class Flow:
         self.known_fields = _declared_fields(project, spec)
 
     def kinds(self, event_type: str) -> tuple[str, ...]:
-        """The entity kinds that get such an event, in a fixed order."""
-        kinds = self.kinds_of.get(event_type)
+        """The entity kinds that get such an event, in a fixed order; "unit" behind them where deciding hears it."""
+        kinds = self.heard.get(event_type) or self.kinds_of.get(event_type)
         if kinds is None:
             kinds = self._wanting(event_type)
             if len(self.kinds_of) < 10_000:  # types come from outside, so what is remembered of them is bounded
@@ -282,7 +288,7 @@ class Router:
             if kind in entities:
                 out.append(Routed(kind, entities[kind], position, event, is_first))
                 is_first = False
-        if flow.is_profile and (unit := self._unit(event)):
+        if (flow.is_profile or event.event in flow.heard) and (unit := self._unit(event)):
             out.append(Routed(UNIT, unit, position, event, is_first))
             is_first = False
         if not is_first:

@@ -48,6 +48,21 @@ class Word(msgspec.Struct, array_like=True, frozen=True):
     at: int
 
 
+class Heard(msgspec.Struct, array_like=True, frozen=True):
+    """An event that deciding wants, as far as it is needed: waits with its unit until time has come to it.
+
+    `whose` is the person it is about (`customer:ada`), "" for all of the unit. `met` are the conditions that it meets.
+    """
+
+    at: int
+    id: str
+    event: str
+    whose: str
+    met: tuple[str, ...] = ()
+    action: str = ""
+    play: str = ""
+
+
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
@@ -56,6 +71,7 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
     """
 
     waiting: list[Signal] = []
@@ -67,11 +83,13 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    heard: list[Heard] = []
+    happened: dict[str, dict[str, int]] = {}
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates)
+        return bool(self.waiting or self.candidates or self.heard)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""

@@ -15,7 +15,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
-from engine.core.route import Router, Watched
+from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
 from engine.shells.sources import read_all, without_files
 from engine.shells.times import iso, moment
@@ -77,7 +77,7 @@ class Backtest:
         self._data = data
         self._project = plan.configuration.project
         self._chain = Chain(plan)
-        self._router = Router(self._project, Watched(plan.all_events, plan.by_event))
+        self._router = Router(self._project, plan.watched)
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from engine.core.erasure import names_in
 from engine.core.experiments import detectors_of
 from engine.core.express import Express
 from engine.core.plan import Plan
-from engine.core.route import Router, RouterChanges, Row, Watched
+from engine.core.route import Router, RouterChanges, Row
 from engine.errors import OperatorError
 from engine.model import DeadLetter, Record, Routed
 from engine.shells.attempts import Attempts
@@ -60,7 +60,7 @@ class Partition:
         """Forget what is in memory and go on from the disk, under the present plan."""
         kept = self.store.fact(ROUTER)
         changes = msgspec.msgpack.decode(kept, type=RouterChanges) if kept else RouterChanges()
-        self.router = Router(self.plan.configuration.project, Watched(self.plan.all_events, self.plan.by_event))
+        self.router = Router(self.plan.configuration.project, self.plan.watched)
         self.router.restore(msgspec.structs.replace(changes, aliases=self.store.aliases()))
         places = self.store.fact(PLACES)
         self.places = msgspec.msgpack.decode(places, type=dict[str, FilePlace]) if places else {}

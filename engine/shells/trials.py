@@ -11,7 +11,7 @@ import orjson
 from engine.core.chain import Chain
 from engine.core.experiments import settled
 from engine.core.plan import compile_plan
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
 from engine.spec.policies import Policies
@@ -63,7 +63,7 @@ class _Run:
         alone = msgspec.structs.replace(tried, detectors=(live,), project=project)
         plan = compile_plan(alone, plugins)
         self._chain = Chain(plan)
-        self._router = Router(alone.project, Watched(plan.all_events, plan.by_event))
+        self._router = Router(alone.project, plan.watched)
         self._signals: list[Signal] = []
         self._decisions: list[Decision] = []
         self._refused: list[DeadLetter] = []

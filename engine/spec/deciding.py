@@ -14,6 +14,7 @@ from engine.spec.holdout import read_holdout
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
+from engine.spec.reactions import read_reactions
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
 from engine.spec.types import StreamSpec
@@ -69,6 +70,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: Node | None
     arbitration: ArbitrationDocument
     holdout: Node | None
+    reactions: Node | None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -79,6 +81,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         inhibits=tuple(_inhibits(rules.inhibits, known, scope)),
         holdout=read_holdout(rules.holdout, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
+        reactions=read_reactions(rules.reactions, known.streams, scope),
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

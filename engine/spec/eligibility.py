@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.spec.filters import tests_of
+from engine.spec.happened import read_happened
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.report import LATER, Report, unknown
-from engine.spec.types import AttributeTest, DetectorSpec, Eligibility, Firing, InVariant, Place
+from engine.spec.types import AttributeTest, DetectorSpec, Eligibility, Firing, Happened, InVariant, Place
 from engine.spec.values import texts
 from engine.spec.world import World
 
@@ -23,9 +24,11 @@ def read_eligibility(node: Node | None, world: World) -> Eligibility:
     return tuple(test for key, value in node for test in _tests(key, value, world))
 
 
-def _tests(key: ScalarNode, value: Node, world: World) -> Iterator[AttributeTest | Firing | InVariant]:
+def _tests(key: ScalarNode, value: Node, world: World) -> Iterator[AttributeTest | Firing | Happened | InVariant]:
     if key.text in LATER:
         world.report.later(key, key.text)
+    elif key.text == "happened":
+        yield from read_happened(value, world)
     elif key.text == "firing":
         yield from _firing(value, world)
     elif key.text == "variant":

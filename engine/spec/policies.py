@@ -105,6 +105,21 @@ class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, str] = {}
 
 
+class Reactions(msgspec.Struct, frozen=True, kw_only=True):
+    """What people do with a message: event type -> opened, clicked, dismissed, replied, acknowledged or bounced.
+
+    A message is remembered for `remember_ms`, so that what is done with it can be told from nothing.
+    """
+
+    kinds: Mapping[str, str]
+    remember_ms: int
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The types of all of them."""
+        return tuple(self.kinds)
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
@@ -114,3 +129,4 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: tuple[InhibitSpec, ...] = ()
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
+    reactions: Reactions | None = None

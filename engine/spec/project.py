@@ -89,6 +89,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     teams: Annotated[Node | None, RAW, "teams of colleagues and their skills"] = None
     preferences: Annotated[PreferencesDocument, "which attributes say what people prefer"] = PreferencesDocument()
     experiments: Annotated[Node | None, RAW, "what is tried out, on whom, and what each arm changes"] = None
+    reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -136,6 +137,7 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+        reactions=document.reactions,
     )
 
 

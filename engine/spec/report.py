@@ -23,7 +23,6 @@ LATER = frozenset(
         "date",
         "score",
         "for_each",
-        "happened",
         "fired",
         "sent_to",
     )

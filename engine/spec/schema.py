@@ -19,6 +19,7 @@ from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument
 from engine.spec.experiments import ArmDocument, ExperimentDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
 from engine.spec.messages import Urgency
@@ -28,6 +29,7 @@ from engine.spec.priority import ContextDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
 from engine.spec.project_messages import HumanDocument, LinksDocument, TeamDocument
 from engine.spec.quiet import QuietDocument
+from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
@@ -131,6 +133,7 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "strategy"): _strategy(),
         (ProjectDocument, "teams"): _named(_object(TeamDocument)),
         (ProjectDocument, "experiments"): _named(_experiment()),
+        (ProjectDocument, "reactions"): _object(ReactionsDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))
@@ -205,11 +208,13 @@ def _experiment() -> Schema:
     return _object(ExperimentDocument, {(ExperimentDocument, "arms"): arms})
 
 
+HAPPENED = _object(HappenedDocument)
 ELIGIBILITY: Schema = {
     "type": "object",
     "properties": {
         "firing": {"description": "another detector that is firing", **_some(TEXT)},
         "variant": {"description": "the arm of an experiment", **_named(_some(TEXT))},
+        "happened": {"description": "what happened to the person", **_some({"anyOf": [TEXT, HAPPENED]})},
     },
     "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
     "additionalProperties": False,

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.broker import KafkaSpec
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies
 
@@ -73,6 +74,14 @@ class InVariant(msgspec.Struct, frozen=True):
     arms: tuple[str, ...]
 
 
+class Happened(msgspec.Struct, frozen=True):
+    """One of these events has happened to the unit's person, in the last `within_ms` (0 = ever)."""
+
+    events: tuple[str, ...]
+    where: tuple[FieldTest, ...] = ()
+    within_ms: int = 0
+
+
 class AllOf(msgspec.Struct, frozen=True):
     parts: tuple[ConditionSpec, ...]
 
@@ -83,7 +92,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 
 ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
-Eligibility: TypeAlias = tuple[AttributeTest | Firing | InVariant, ...]
+Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened | InVariant, ...]
 
 
 class TestGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,35 +339,6 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     send_attempts: int = 8
     send_timeout_ms: int = 8 * SECOND_MS
     text_chars: int = 4_000
-
-
-class KafkaSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker reaches Kafka and shares it with others. Only `beforehand worker` and its helpers read this.
-
-    `topics` are other names for topics of ours, by role (`events`, `log_detect`, ...). `password` and `key_password`
-    are references, never the secret. Files are as written: absolute, or from the configuration's folder.
-    """
-
-    servers: tuple[str, ...] = ("127.0.0.1:9092",)
-    group: str = "beforehand"
-    prefix: str = "beforehand."
-    partitions: int = 4
-    replication: int = 1
-    topics: Mapping[str, str] = {}
-    create_topics: bool = True
-    keep_events_ms: int = 7 * DAY_MS
-    keep_decisions_ms: int = 30 * DAY_MS
-    security: Literal["plaintext", "tls", "sasl_plaintext", "sasl_tls"] = "plaintext"
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    key_password: str = ""
-    mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-512"
-    username: str = ""
-    password: str = ""
-    session_timeout_ms: int = 10 * SECOND_MS
-    stuck_after_ms: int = MINUTE_MS
-    drain_within_ms: int = 10 * SECOND_MS
 
 
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):

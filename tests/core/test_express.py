@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.core.chain import Chain
 from engine.core.express import Express
 from engine.core.plan import Plan
-from engine.core.route import FILES, Router, Row, Watched
+from engine.core.route import FILES, Router, Row
 from engine.core.state import decode, encode
 from engine.model import DeadLetter
 from engine.spec.types import AllOf, EntitySpec, StreamSpec
@@ -80,7 +80,7 @@ class Engine:
 
     def __init__(self, plan: Plan, *, is_express: bool) -> None:
         self.plan = plan
-        self.router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+        self.router = Router(plan.configuration.project, plan.watched)
         self.chain = Chain(plan)
         self.letters: list[DeadLetter] = []
         self.came: list[Any] = []

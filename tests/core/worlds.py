@@ -169,8 +169,8 @@ class World:
         self._position += 1
         for number, (kind, key) in enumerate(sorted(entities.items())):
             self.chain.take(Routed(kind, key, self._position, event, number == 0))
-        if stream in ("crm", "people"):
-            unit = "account" if "account" in entities else "customer"
+        unit = next((kind for kind in ("account", "customer") if kind in entities), "")
+        if unit and (stream in ("crm", "people") or name in self.plan.heard):
             self.chain.take(Routed("unit", f"{unit}:{entities[unit]}", self._position, event, primary=False))
         self._collect()
 

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 import detectors
 import sinks
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import DeadLetter, Decision, Outcome, Signal
 from engine.shells.company import Company, simulate
 
@@ -74,7 +74,7 @@ def week(seed: int) -> tuple[Company, tuple[Signal, ...], tuple[Decision, ...]]:
 
     plugins = detectors.load()
     plan = compile_plan(load(CONFIG, plugins, sinks.options_of), plugins)
-    router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    router = Router(plan.configuration.project, plan.watched)
     chain, company = Chain(plan), simulate(seed)
     for row in in_order(company):
         for routed in router.route(row):

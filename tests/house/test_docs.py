@@ -22,6 +22,7 @@ from engine.spec import (
     deciding,
     experiments,
     filters,
+    happened,
     holdout,
     kafka,
     play_parts,
@@ -30,6 +31,7 @@ from engine.spec import (
     project,
     project_messages,
     quiet,
+    reactions,
     streams,
 )
 from engine.spec import detectors as detector_page
@@ -69,6 +71,8 @@ WRITTEN = {
     "consent": (consent.ConsentDocument, "deciding.md"),
     "answers that close a channel": (consent.StopDocument, "deciding.md"),
     "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
+    "what happened": (happened.HappenedDocument, "detectors.md"),
+    "reactions": (reactions.ReactionsDocument, "reactions.md"),
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
@@ -86,7 +90,7 @@ OTHER_WORDS = {
     "row of a test": (test_page._ROW_WORDS, "detectors.md"),
     "comparator": (filters.COMPARATORS, "detectors.md"),
     "word for later": (LATER, "detectors.md"),
-    "part of a condition": (("any_of", "in_a_row", "formula", "firing"), "detectors.md"),
+    "part of a condition": (("any_of", "in_a_row", "formula", "firing", "happened"), "detectors.md"),
 }
 
 

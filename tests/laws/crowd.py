@@ -16,12 +16,12 @@ import orjson
 from engine.core.chain import UNIT, Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
-from engine.core.route import FILES, Router, Row, Watched
+from engine.core.route import FILES, Router, Row
 from engine.model import Action, DeadLetter, Decision, Mode, Record, Resource, Routed, Severity, Tick
 from engine.spec.draws import Arm, Draw, Experiment
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, LinksSpec, MessageRules, Words
 from engine.spec.policies import ConsentSpec, HoldoutSpec, InhibitSpec, LimitSpec, Policies, QuietHours
-from engine.spec.types import AllOf, AnyOf, AttributeTest, Choice, DetectorSpec, Firing, InVariant, StreamSpec
+from engine.spec.types import AllOf, AnyOf, AttributeTest, Choice, DetectorSpec, Firing, Happened, InVariant, StreamSpec
 from tests.core.restarts import Disk
 from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, play, step, watch
 
@@ -70,8 +70,8 @@ TROUBLE = Disruption(about="outage", acknowledges=Words({"": {"": "Down."}}), ne
 
 # Every rule for deciding at once, on plays of every class and audience.
 PLAYS = (
-    play("call"),
-    play("phone", to="owner"),
+    play("call", unless=(Happened(("paid",), (is_("status", "ok"),), ms("3h")),)),
+    play("phone", to="owner", only_if=(Happened(("ticket.opened", "contacted")),)),
     play("gift", purpose="marketing", value=3, tags=("gift",), fallback=("sms",)),
     play("lock", purpose="critical"),
     play("terms", mandatory=True, expires="2h"),
@@ -193,7 +193,7 @@ def _row(chance: random.Random, number: int, at: int) -> Row:
 
 def records_of(plan: Plan, rows: Sequence[Row]) -> list[Record]:
     """The records as route writes them, once and for all ways of carrying them on."""
-    router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+    router = Router(plan.configuration.project, plan.watched)
     records: list[Record] = []
     for row in rows:
         outcomes = router.route(row)

@@ -255,6 +255,27 @@ def test_a_row_without_any_event_is_counted() -> None:
     assert router.counts == {("not_present", "s"): 1}
 
 
+# ---- what deciding hears
+
+
+def test_an_event_that_deciding_hears_goes_to_its_unit_besides_those_who_watch() -> None:
+    router = router_of(SHAPE, Watched(by_event={"x": ("customer",)}, heard=frozenset({"x", "z"})))
+    assert addressed(router, row_of(customer="c7", account="acme")) == [("customer", "c7"), ("unit", "account:acme")]
+    assert addressed(router, row_of(customer="c7")) == [("customer", "c7"), ("unit", "customer:c7")]
+    heard = router.route(Row("s", "f", 0, orjson.dumps({"id": 1, "event": "z", "at": MONDAY, "customer": "c7"})))
+    assert [(one.entity, one.primary) for one in heard if isinstance(one, Routed)] == [("unit", True)]
+
+
+def test_an_event_of_neither_account_nor_customer_has_no_unit_to_hear_it() -> None:
+    assert router_of(SHAPE, Watched(heard=frozenset({"x"}))).route(row_of(person="p")) == []
+
+
+def test_a_profile_that_deciding_hears_is_written_to_its_unit_once() -> None:
+    stream = StreamSpec(name="s", family="profile", describes="customer")
+    router = router_of(stream, Watched(heard=frozenset({"profile.updated", "x"})))
+    assert addressed(router, row_of(customer="c7")) == [("unit", "customer:c7")]
+
+
 # ---- profiles
 
 PROFILES = StreamSpec(name="s", family="profile", describes="account")

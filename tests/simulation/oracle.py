@@ -10,7 +10,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.decide import encode_unit
 from engine.core.plan import Plan
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.core.state import encode
 from engine.model import Action, DeadLetter
 from tests.simulation.story import Story
@@ -31,7 +31,7 @@ class Oracle:
     """`state` is every record as bytes; `decisions` are bytes in order of (at, id)."""
 
     def __init__(self, plan: Plan, story: Story) -> None:
-        self._router = Router(plan.configuration.project, Watched(plan.all_events, plan.by_event))
+        self._router = Router(plan.configuration.project, plan.watched)
         self._chain = Chain(plan)
         self.letters: Counter[Letter] = Counter()
         for row in story.rows:

@@ -9,14 +9,14 @@ from random import Random
 
 import pytest
 
-from engine.core.route import Router, Watched
+from engine.core.route import Router
 from engine.model import DeadLetter, Record
 from tests.simulation.story import Story, plan
 
 
 def fresh_router() -> Router:
     wanted = plan()
-    return Router(wanted.configuration.project, Watched(wanted.all_events, wanted.by_event))
+    return Router(wanted.configuration.project, wanted.watched)
 
 
 @pytest.mark.parametrize("seed", range(100))

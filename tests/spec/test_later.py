@@ -45,10 +45,6 @@ LATER = {
         "then: [{for_each: customer, seen_in: {event: app.opened}, play: call, at_most: 100 per hour}]\n",
         ["for_each"],
     ),
-    "what happened": (
-        f"watch: {{visits: {COUNT}}}\nwhen: {{visits: {{above: 1}}}}\nunless: {{happened: {{event: case.opened}}}}\n",
-        ["happened"],
-    ),
 }
 
 

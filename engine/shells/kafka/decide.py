@@ -48,7 +48,6 @@ class DecidePartition(Remembering):
         self._flow = msgspec.msgpack.decode(head.facts.get(FLOW, b"\x90"), type=Flow)
         self._memory = Memory(self.replica, self._plan, Stalls(), self._flow.now)
         self._decide = Decide(configuration, self._memory.units, self._effects)
-        self._describes = {s.name: s.describes for s in configuration.project.streams if s.describes}
         # Keys sort as the candidates are to be taken.
         self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
         heapify(self._pending)
@@ -131,8 +130,7 @@ class DecidePartition(Remembering):
         if signal is not None:
             self._decide.on_signal(signal)
         if profile is not None:
-            routed = wire.routed_of(profile, candidate.offset)
-            self._decide.on_profile(routed, self._describes.get(profile.stream, ""))
+            self._decide.on_event(wire.routed_of(profile, candidate.offset))
 
     def _is_erased(self, candidate: wire.Candidate) -> bool:
         """Is it for or about somebody who was erased?"""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.core.progress import Noted
-from engine.core.route import Router, Row, Watched
+from engine.core.route import Router, Row
 from engine.model import DeadLetter, Routed
 from engine.shells.faults import fault_point
 from engine.shells.kafka import wire
@@ -47,7 +47,7 @@ class Routing:
     def take_plan(self, plan: Plan) -> None:
         """Route under this plan from now on."""
         project = plan.configuration.project
-        watched = Watched(plan.all_events, plan.by_event)
+        watched = plan.watched
         self.noted = Noted(project.streams)
         self.router = Router(project, watched, self.noted)
         self.router.adopt_aliases(self._joined)

@@ -69,7 +69,7 @@ Message: TypeAlias = Mark | Configure | Erase
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What detect hands to decide: a signal, or a profile of one of the unit's entities.
+    """What detect hands to decide: a signal, or an event that the unit is to hear of, most often a `profile`.
 
     `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
     where it came from, so that it is taken once however often it was written. `due` is set where a timer raised it: the
