@@ -67,13 +67,13 @@ experiments:
       as-now: {}
       warm: {plays: {note: {text: {en: "Dear {{ key }}", it: "Caro {{ key }}"}}}}
       none: {plays: {note: nothing}}
-  sooner:
+  later:
     arms:
       three: {}
-      two:
+      four:
         detectors:
-          break-in: {when: {fails: {at_least: 2}}}
-          gone-quiet: {when: {absent: {event: login, within: 1d}}}
+          break-in: {when: {fails: {at_least: 4}}}
+          gone-quiet: {when: {absent: {event: login, within: 3d}}}
 """
 SHAPED = """
 play: warn
@@ -112,4 +112,4 @@ def test_a_worker_shapes_messages_and_tries_things_out_as_a_backtest_does(
     decisions = world.decisions().values()
     assert {decision["gate"] for decision in decisions} >= {"", "first_of", "experiment", "only_if"}
     arms = {arm for decision in decisions for arm in decision.get("variants", {}).items()}
-    assert arms == {("warmer", arm) for arm in ("as-now", "warm", "none")} | {("sooner", "three"), ("sooner", "two")}
+    assert arms == {("warmer", arm) for arm in ("as-now", "warm", "none")} | {("later", "three"), ("later", "four")}
