@@ -108,8 +108,9 @@ def _quiet_hours(candidate: Candidate) -> Stop | None:
 
 def _preferred_hours(candidate: Candidate) -> Stop | None:
     begins = preferred_from(candidate)
-    whose = f"the hours of {candidate.recipient} begin at {spoken_moment(begins)}"
-    return Stop("preferred_hours", whose, begins) if begins else None
+    if not begins:
+        return None
+    return Stop("preferred_hours", f"the hours of {candidate.recipient} begin at {spoken_moment(begins)}", begins)
 
 
 def _expired(candidate: Candidate) -> Stop | None:

@@ -21,8 +21,11 @@ _HOURS = re.compile(r"([01]?[0-9]|2[0-4])(?::([0-5][0-9]))?\s*[-\u2013]\s*([01]?
 _MOST_TURNS = 20
 
 
-def _profile(candidate: Candidate) -> dict[str, Json]:
-    return candidate.profile_of(candidate.recipient.partition(":")[0])
+def _said(candidate: Candidate, name: str) -> Json:
+    """What the recipient's profile says there; None for the many of whom nothing is known, at next to no cost."""
+    if not candidate.signal.attributes and not candidate.unit.attributes:
+        return None
+    return read_path(candidate.profile_of(candidate.recipient.partition(":")[0]), name)
 
 
 def _names(candidate: Candidate) -> Preferences:
@@ -34,12 +37,12 @@ def _names(candidate: Candidate) -> Preferences:
 
 def preferred_channel(candidate: Candidate) -> Json:
     """What the recipient wants for one of the play's tags or the signal's reason, else for everything."""
-    profile, name = _profile(candidate), _names(candidate).channel
+    name = _names(candidate).channel
     for scenario in (*candidate.play.tags, candidate.signal.reason):
-        wanted = read_path(profile, f"{name}.{scenario}")
+        wanted = _said(candidate, f"{name}.{scenario}")
         if isinstance(wanted, str):
             return wanted
-    return read_path(profile, name)
+    return _said(candidate, name)
 
 
 # ---- the language
@@ -48,7 +51,7 @@ def preferred_channel(candidate: Candidate) -> Json:
 def languages_of(candidate: Candidate) -> tuple[str, ...]:
     """The project's language that the recipient prefers, and its default; nothing where it names none."""
     known = candidate.project.messages.languages
-    wanted = read_path(_profile(candidate), _names(candidate).language)
+    wanted = _said(candidate, _names(candidate).language)
     if not known or not isinstance(wanted, str):
         return known[:1]
     language = wanted.strip().casefold().replace("_", "-").partition("-")[0]  # it-IT is it
@@ -61,8 +64,7 @@ def languages_of(candidate: Candidate) -> tuple[str, ...]:
 def unwanted_topic(candidate: Candidate) -> str:
     """The play's topic, if its recipient has chosen topics and it is not among them; else ""."""
     topic = candidate.play.topic
-    wanted = read_path(_profile(candidate), _names(candidate).topics) if topic else None
-    return topic if _is_unwanted(topic.casefold(), wanted) else ""
+    return topic if topic and _is_unwanted(topic.casefold(), _said(candidate, _names(candidate).topics)) else ""
 
 
 def _is_unwanted(topic: str, wanted: Json) -> bool:
@@ -81,7 +83,7 @@ def _is_unwanted(topic: str, wanted: Json) -> bool:
 
 def preferred_from(candidate: Candidate) -> int:
     """When the recipient's hours begin next that are not quiet; 0 if it is such an hour, or there is none in time."""
-    wanted = read_path(_profile(candidate), _names(candidate).hours)
+    wanted = _said(candidate, _names(candidate).hours)
     wish = _outside(wanted, candidate.project.time_zone) if isinstance(wanted, str) else None
     if wish is None or not obeys_quiet_hours(candidate):
         return 0
