@@ -49,6 +49,7 @@ $(KAFKA)/.ready: tests/kafka/pom.xml
 
 bench: $(READY) ## Measure speed and print the figures
 	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/deciding.py
 
 bench-kafka: $(READY) $(KAFKA)/.ready .make/bench/.ready ## Measure the worker on a real Kafka, beside other stream processors
 	$(BIN)/python benchmarks/kafka.py
@@ -59,9 +60,9 @@ bench-kafka: $(READY) $(KAFKA)/.ready .make/bench/.ready ## Measure the worker o
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (SIM_SEEDS) and kills (KILLS)
+soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (SIM_SEEDS), kills (KILLS), decisions (DECISIONS)
 	SIM_SEEDS=$${SIM_SEEDS:-200000} KILLS=$${KILLS:-1000} WORKER_KILLS=$${WORKER_KILLS:-200} \
-	    BOUNCES=$${BOUNCES:-10} ROUNDS=$${ROUNDS:-50} STALL_S=$${STALL_S:-90} $(BIN)/pytest -n 2 -m slow
+	    DECISIONS=$${DECISIONS:-100000} BOUNCES=$${BOUNCES:-10} ROUNDS=$${ROUNDS:-50} STALL_S=$${STALL_S:-90} $(BIN)/pytest -n 2 -m slow
 
 lock: ## Choose versions anew and write requirements.lock (needs uv)
 	uv lock --upgrade

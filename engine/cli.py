@@ -12,12 +12,15 @@ import msgspec
 import typer
 from rich.console import Console
 
+from engine.commands.approve import approve
+from engine.commands.explain import explain
+from engine.commands.options import CONFIG, DATA, STATE, ConfigOption, DataOption, StateOption, time_of
+from engine.commands.snooze import snooze
 from engine.errors import OperatorError, Problem, SpecError
 from engine.model import HOUR_MS
 from engine.shells import backtest as backtesting
 from engine.shells import company, erasing, exporting, local, logs, replaying, starting, trials, wiring
 from engine.shells import demo as demonstration
-from engine.shells.explain import explain as explained
 from engine.shells.kafka import erase as kafka_erase
 from engine.shells.kafka import export as kafka_export
 from engine.shells.kafka import generate as generating
@@ -26,9 +29,8 @@ from engine.shells.kafka import replay as kafka_replay
 from engine.shells.kafka.doctor import examine
 from engine.shells.kafka.settings import connection
 from engine.shells.preview import sampled
-from engine.shells.store import read_only
 from engine.shells.summary import Summary, counted
-from engine.shells.times import from_text, wall_ms
+from engine.shells.times import wall_ms
 
 app = typer.Typer(
     name="beforehand",
@@ -37,11 +39,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-ConfigOption = Annotated[Path, typer.Option("--config", help="The folder with beforehand.yml, detectors/, playbooks/.")]
-DataOption = Annotated[Path, typer.Option("--data", help="The folder in which the streams' files are looked for.")]
-StateOption = Annotated[Path, typer.Option("--state", help="The folder that holds what is remembered between runs.")]
-CONFIG, DATA, STATE = Path("config"), Path("data"), Path("state")
+app.command()(explain)
+app.command()(snooze)
+app.command()(approve)
 
 
 def main() -> None:
@@ -166,20 +166,13 @@ def backtest(
     """Run recorded events through the detectors and report what would have been noticed. Nothing is sent."""
     run = backtesting.Backtest(wiring.plan_of(wiring.load_configuration(config)), data)
     wiring.patient_collector()
-    report = run.run(_time(until))
+    report = run.run(time_of(until))
     if decisions:
         decisions.write_bytes(b"".join(line + b"\n" for line in backtesting.decision_lines(run.decisions)))
     if form == "json":
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
         typer.echo(backtesting.as_text(report))
-
-
-def _time(text: str) -> int | None:
-    try:
-        return from_text(text) if text else None
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time - write 2026-03-02 or 2026-03-02T09:30:00Z") from None
 
 
 @app.command()
@@ -209,10 +202,10 @@ def run(
         follow=follow,
         dry_run=dry_run,
         event_clock=event_clock,
-        until=_time(until),
+        until=time_of(until),
         metrics_host=metrics_host,
         metrics_port=metrics_port,
-        ledger_epoch_ms=_time(ledger_epoch),
+        ledger_epoch_ms=time_of(ledger_epoch),
     )
     if not dry_run:
         _run(options, log_format)
@@ -257,19 +250,6 @@ def worker(
         metrics_port=metrics_port,
     )
     kafka_worker.run(configuration, options)
-
-
-@app.command()
-def explain(
-    detector: Annotated[str, typer.Argument(help="The detector's name.")],
-    entity: Annotated[str, typer.Argument(help="The id of the customer, account, order ...")],
-    config: ConfigOption = CONFIG,
-    state: StateOption = STATE,
-    at: Annotated[str, typer.Option(help="Only what had happened by then (ISO 8601).")] = "",
-) -> None:
-    """Say why a detector fired for somebody, or why it did not: values, thresholds, events, decisions."""
-    plan = wiring.plan_of(wiring.load_configuration(config))
-    typer.echo(explained(read_only(state), plan, detector, entity, _time(at)))
 
 
 @app.command()
@@ -331,7 +311,7 @@ def replay(
     """Take dead letters again, after what was wrong with them has been corrected."""
     logs.set_up()
     configuration = wiring.load_configuration(config)
-    wanted = replaying.Wanted(reason=reason, stream=stream, since=_time(since) or 0, limit=limit)
+    wanted = replaying.Wanted(reason=reason, stream=stream, since=time_of(since) or 0, limit=limit)
     if kafka:
         link = connection(configuration.project.kafka, configuration.folder)
         found = asyncio.run(kafka_replay.replay(configuration.project, link, wanted, dry_run=dry_run))

@@ -126,12 +126,37 @@ class Reading(msgspec.Struct, frozen=True):
     met: bool = True
 
 
+class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What makes a signal one of a group's incident: the group's own signal, passed on to one of its members.
+
+    `incident` is the id of the group's signal, `of` that of the member's first signal, `play` that of the clause, and
+    `group` the group's kind. `step`: "first", "update:n" when a fact changed, "all-clear" when it is over; "ask" goes
+    to a person about all `members` there are by then; "approved" and "declined" pass on what that one said.
+    `verdict`: "asked" while that is awaited, then "approved" or "declined", `by` whom and `because` of what.
+    Nothing goes out before `not_before`. `facts` come from the member's own event, `attributes` are the group's.
+    """
+
+    incident: str
+    of: str
+    group: str
+    play: str
+    step: str = "first"
+    members: int = 0
+    not_before: int = 0
+    verdict: str = ""
+    by: str = ""
+    because: str = ""
+    facts: Mapping[str, Json] = {}
+    attributes: Mapping[str, Json] = {}
+
+
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """A detector's verdict on one entity, as it opens or closes.
 
     `id` is the digest of (project, detector, entity, key, started_at) and the same for opening and closing.
     `unit` is whose limits and arbitration it falls under; `related` the other entities its latest events named.
-    `cooldown_until` is set while an earlier episode's cooldown still runs. `event_ids` keeps the latest 20.
+    `cooldown_until` is set while an earlier episode's cooldown still runs. `event_ids` keeps the latest 20. `member` is
+    set where a group's signal was passed on to one of its members, which the signal is then about.
     """
 
     id: str
@@ -152,12 +177,24 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     related: Mapping[str, str] = {}
     attributes: Mapping[str, Json] = {}
     cooldown_until: int = 0
+    member: Membership | None = None
+
+    @property
+    def root(self) -> str:
+        """The id of the signal that it belongs to: its own, or that of the member's first one of the incident."""
+        return self.id if self.member is None else self.member.of
 
 
 class Outcome(StrEnum):
     CHOSEN = "chosen"
     HELD = "held"
     DROPPED = "dropped"
+    WORKED = "worked"
+    ANSWERED = "answered"
+
+
+# What became of an action after it was chosen; the others say what became of a candidate.
+RESULTS = (Outcome.WORKED, Outcome.ANSWERED)
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,8 +230,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What is held is decided again at `until`, which makes a decision of its own, with the same signal and play. `gate`
     is empty when chosen. `versions` names the detector, play and configuration it was made under. It contains no
     offset, worker or wall time, so replaying the same events gives the same bytes.
+    `incident` is the group's signal that it is one of, and `step` the member's step in it.
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
     `variants` are the arms of the experiments that it is part of.
+    `step` is its place in the play's course. What came of an action is written down likewise: `worked` when its goal
+    was reached, `answered` when a colleague took it up, after `took_ms`.
     """
 
     id: str
@@ -220,6 +260,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: float = 0.0
     factors: Mapping[str, float] = {}
     runner_up: str = ""
+    step: str = ""
+    took_ms: int = 0
+    incident: str = ""
     variants: Mapping[str, str] = {}
 
 
@@ -227,8 +270,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """A chosen play for one recipient on one channel. Derived again, it gets the same id.
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
-    `about` is the entity whose signal led to it, as `kind:key`. `language` is that of the texts, "" where the project
-    names none.
+    `about` is the entity whose signal led to it, as `kind:key`. `context` are lines that a colleague should know beside
+    the text: what was sent before, what was answered, what is recommended. `language` is that of the texts, "" where
+    the project names none.
     """
 
     id: str
@@ -252,6 +296,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
     about: str = ""
+    context: tuple[str, ...] = ()
     language: str = ""
     human: HumanPath | None = None
     resources: tuple[Resource, ...] = ()

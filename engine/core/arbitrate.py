@@ -6,6 +6,7 @@ Priority is chance x context x value x lever. Service goes before marketing, wha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 import msgspec
 
@@ -20,19 +21,23 @@ def rated(candidate: Candidate) -> Candidate:
     play = candidate.play
     added = sum(each.add for each in play.context if all(is_so(test, candidate) for test in each.when))
     factors = {
-        "chance": chance_of(play.chance),
+        "chance": chance_of(play.chance, *candidate.unit.tally.get(play.name, (0, 0))),
         "context": max(0.0, 1 + added / 100),
         "value": float(play.value),
         "lever": 1 + play.lever / 100,
     }
-    return msgspec.structs.replace(candidate, factors={name: round(factor, 6) for name, factor in factors.items()})
+    factors = {name: round(factor, 6) for name, factor in factors.items()}
+    return msgspec.structs.replace(candidate, factors=factors, priority=round(prod(factors.values()), 6))
 
 
-def chance_of(chance: Chance | None) -> float:
-    """What is known of it, smoothed by what was guessed: the guess counts as much as so many messages."""
+def chance_of(chance: Chance | None, sent: int = 0, worked: int = 0) -> float:
+    """What is known of it, smoothed by what was guessed: the guess counts as much as so many messages.
+
+    `sent` and `worked` are the unit's own, on top of the figures that the play names.
+    """
     if chance is None:
         return 1.0
-    return (chance.worth * chance.guess + chance.worked) / (chance.worth + chance.sent)
+    return (chance.worth * chance.guess + chance.worked + worked) / (chance.worth + chance.sent + sent)
 
 
 def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:

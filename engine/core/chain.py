@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
+from engine.core.assign import Assign
 from engine.core.decide import Decide, Units
 from engine.core.detect import Detect
 from engine.core.effects import Effects
@@ -27,10 +28,15 @@ class Chain:
         self.entities = entities or Entities()
         self.units = units or Units()
         self.stalls = stalls or Stalls()
-        self.now = 0
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
         self.decide = Decide(plan.configuration, self.units, self.effects)
+        self.assign = Assign(plan.configuration, self.units, self.effects)
+        self.resume(0)
         self._handed_over = 0
+
+    def resume(self, now: int) -> None:
+        """Go on from a moment that was reached before."""
+        self.now = self.decide.passed = now
 
     def take_all(self, records: Iterable[Record]) -> None:
         on_event, take = self.detect.on_event, self.take
@@ -58,16 +64,22 @@ class Chain:
         """On to `until`, stopping wherever something is due, so that ticks far apart come to the same as close ones."""
         self._hand_over()
         while (wake := self.entities.next_wake()) < until:
-            self.decide.on_tick(wake - 1)
+            self._decide(wake - 1)
             self._look(wake)
-        self.decide.on_tick(until - 1)
+        self._decide(until - 1)
         self._look(until)
         self.now = until
 
     def _look(self, at: int) -> None:
         self.detect.on_tick(at)
         self._hand_over()
+        self._decide(at)
+
+    def _decide(self, at: int) -> None:
+        """What this brings to owners is assigned at the same tick: there is one partition, so nothing more can come."""
         self.decide.on_tick(at)
+        self._pass_on()
+        self.assign.on_tick(at)
 
     def _hand_over(self) -> None:
         """Signals reach deciding in the order they were raised, at the tick that closes their moment."""
@@ -76,8 +88,14 @@ class Chain:
             self.decide.on_signal(signal)
         self._handed_over = len(signals)
 
+    def _pass_on(self) -> None:
+        if self.effects.handovers:
+            self.assign.take(self.effects.handovers)
+            self.effects.handovers = []
+
     def drain(self) -> Effects:
         """Everything since the last drain; signals not yet handed over are handed over first."""
         self._hand_over()
+        self._pass_on()
         self._handed_over = 0
         return self.effects.take()

@@ -16,17 +16,32 @@ import msgspec
 from engine.core.arbitrate import field_of, lost, ranked
 from engine.core.candidates import Candidates, waiting_for
 from engine.core.consent import is_consent, remember_consent
+from engine.core.course_state import Heard
+from engine.core.courses import Courses
 from engine.core.effects import Effects
 from engine.core.gates import ON_PURPOSE, Stop, judge, kept_back
+from engine.core.handing import handed_over, is_counted, task_of
+from engine.core.incidents import (
+    absorbed,
+    forget_told,
+    is_update,
+    is_verdict,
+    plays_of,
+    remember_told,
+    take_end,
+    take_verdict,
+)
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.listening import Listening
 from engine.core.records import Records
+from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
-from engine.core.unit_state import Candidate, UnitState, Waiting
-from engine.model import Routed, Signal
+from engine.core.tasks import Handover, round_after
+from engine.core.unit_state import Candidate, UnitState, again
+from engine.model import Action, Routed, Signal
 from engine.ports import NEVER
-from engine.spec.types import Configuration
+from engine.spec.types import Configuration, PlaySpec
 
 # Reads a unit that is not in memory; None where there is none.
 LoadUnit: TypeAlias = Callable[[str], UnitState | None]
@@ -71,6 +86,9 @@ class Decide:
     def __init__(self, configuration: Configuration, units: Units, effects: Effects) -> None:
         self.units = units
         self.effects = effects
+        # Everything up to this moment has been decided.
+        self.passed = 0
+        self._configuration = configuration
         self._project = configuration.project
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
@@ -78,6 +96,7 @@ class Decide:
         self._candidates = Candidates(configuration)
         self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
         self._listening = Listening(configuration)
+        self._courses = Courses(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
@@ -85,8 +104,11 @@ class Decide:
 
     def on_event(self, routed: Routed) -> None:
         """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
-        event = routed.event
-        if event.event in self._listening.types:
+        event, review = routed.event, self._project.policies.review
+        if review is not None and event.event == review.event:
+            if counted := verdict_of(review, self.units.change(routed.key), event):
+                self.effects.reviews[counted] += 1
+        elif event.event in self._listening.types:
             unit = self.units.change(routed.key)
             unit.heard.append(self._listening.heard(event))
             self._wake(routed.key, event.at)
@@ -110,26 +132,44 @@ class Decide:
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
         if signal.state == "resolved":
-            unit.firing.pop(signal.id, None)
-            unit.muting.pop(signal.id, None)
-            if unit.waits_for(signal.id):
-                unit.resolved.append(signal.id)
+            self._end(unit, signal)
             return
-        unit.firing[signal.id] = signal.detector
-        remember_firing(unit, signal, self._project.policies)
-        if self._detectors[signal.detector].plays:
+        if is_verdict(signal):
+            if take_verdict(unit, signal):
+                self._wake(signal.unit, signal.at)
+            return
+        if not is_update(signal):
+            unit.firing[signal.id] = signal.detector
+            remember_firing(unit, signal, self._project.policies)
+        if self._plays_of(signal):
             unit.waiting.append(signal)
             self._wake(signal.unit, signal.at)
 
+    def _end(self, unit: UnitState, signal: Signal) -> None:
+        unit.firing.pop(signal.id, None)
+        unit.muting.pop(signal.id, None)
+        at = round_after(max(signal.at, self.passed))
+        for owner in unit.handed.pop(signal.id, ()):
+            self.effects.handovers.append(Handover(owner=owner, at=at, withdrawn=signal.id))
+        if unit.waits_for(signal.root):
+            unit.resolved.append(signal.root)
+        if take_end(unit, signal, self._detectors.get(signal.detector)):
+            self._wake(signal.unit, signal.at)
+
+    def _plays_of(self, signal: Signal) -> list[PlaySpec]:
+        """What may be done about it, under this configuration."""
+        detector = self._detectors.get(signal.detector)
+        names = plays_of(signal, detector, self._project.policies.fan_out) if detector else ()
+        return [self._plays[name] for name in names if name in self._plays]
+
     def on_tick(self, at: int) -> None:
         """Decide every candidate whose time has come: unit by unit, and of each in order of time."""
-        if not self._dues or self._dues[0][0] > at:
-            return
         names = set()
         while self._dues and self._dues[0][0] <= at:
             names.add(heappop(self._dues)[1])
         for name in sorted(names & self.units.waiting):
             self._catch_up(name, at)
+        self.passed = max(self.passed, at)
 
     # ---- the moments of a unit
 
@@ -144,19 +184,21 @@ class Decide:
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
                 self._hear(unit, now)
-                self._decide(unit, now)
+                if unit.candidates:
+                    self._decide(unit, now)
             self._forget_resolved(unit)
         self.units.waiting.discard(name)
-        if unit.is_waiting:
-            self._wake(name, self._next_look(unit))
+        # What only its owner's room is waited for is none of this step's.
+        if (again := self._next_look(unit)) < NEVER:
+            self._wake(name, again)
 
     def _split(self, unit: UnitState, at: int) -> None:
         """Make candidates of the signals that the tick has reached, one for each play."""
         reached = [signal for signal in unit.waiting if signal.at <= at]
         unit.waiting = [signal for signal in unit.waiting if signal.at > at]
         for signal in reached:
-            spec = self._detectors.get(signal.detector)
-            unit.candidates += waiting_for(signal, spec, self._plays) if spec else []
+            if not absorbed(unit, signal) and (spec := self._detectors.get(signal.detector)):
+                unit.candidates += waiting_for(signal, spec, self._plays_of(signal))
 
     def _next_moment(self, unit: UnitState) -> int:
         """When the next of its candidates is decided, or it hears of something that was said.
@@ -177,6 +219,18 @@ class Decide:
             unit.heard = [one for one in unit.heard if one.at > now]
         for heard in reached:
             self._listening.remember(unit, heard)
+            self._follow(unit, heard, now)
+        self._courses.tidy(unit, now)
+
+    def _follow(self, unit: UnitState, heard: Heard, now: int) -> None:
+        """What an event means to the messages that went out, and to those that are to follow."""
+        news = self._courses.hear(unit, heard)
+        self.effects.decisions += [self._records.result(result) for result in news.results if result.course.signal]
+        for waiting, stop in news.stopped:
+            for candidate in self._candidates.of(waiting, unit, now):
+                self._settle(candidate, stop)
+        if news.is_unmatched:
+            self.effects.counts["unmatched", heard.stream] += 1
 
     def _decide(self, unit: UnitState, now: int) -> None:
         """Decide what is due, and all that was gathered if the gathering closes now."""
@@ -213,23 +267,53 @@ class Decide:
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
+            self._review(candidate)
             if stop.until:
                 self._hold(candidate, stop.until)
             if stop.gate in ON_PURPOSE:
                 remember_sent(candidate, is_shadow=True)
-            return
-        decision, action = self._records.chosen(candidate)
-        self.effects.decisions.append(decision)
-        self.effects.actions.append(action)
-        remember_sent(candidate, is_shadow=False)
+                remember_told(candidate)
+                self._courses.note(candidate, None)
+        elif is_counted(candidate):
+            self._courses.note(candidate, self._hand_over(candidate))
+        else:
+            decision, action = self._records.chosen(candidate)
+            self.effects.decisions.append(decision)
+            self.effects.actions.append(action)
+            self._review(candidate)
+            remember_sent(candidate, is_shadow=False)
+            remember_told(candidate)
+            self._courses.note(candidate, action)
+        if (stop is None or not stop.until) and (step := self._courses.after(candidate, stop)):
+            candidate.unit.candidates.append(step)
+
+    def _review(self, candidate: Candidate) -> None:
+        """Have a person look at the newest decision, if it is among those."""
+        spec, decision = self._project.policies.review, self.effects.decisions[-1]
+        if spec is not None and is_sampled(candidate, decision):
+            _decision, would = self._records.chosen(candidate)
+            self.effects.actions.append(to_review(spec, candidate, decision, would))
+            self.effects.reviews[decision.play, ASKED] += 1
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        again = Waiting(candidate.signal, candidate.asked, candidate.now, until, candidate.round + 1)
-        candidate.unit.candidates.append(again)
+        held = again(candidate, candidate.now, until, candidate.step)
+        held.round = candidate.round + 1
+        candidate.unit.candidates.append(held)
+
+    def _hand_over(self, candidate: Candidate) -> Action:
+        """Whether there is room for it is decided with its owner. Returns what is done if there is."""
+        at = round_after(max(candidate.now, self.passed))
+        task = task_of(candidate, self._records)
+        self.effects.handovers.append(handed_over(candidate, task, at, self._records, self._configuration))
+        owners = candidate.unit.handed.setdefault(candidate.signal.id, [])
+        if not task.stays and candidate.recipient not in owners:
+            owners.append(candidate.recipient)
+        return task.action
 
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+        forget_told(unit)
 
 
 def _beside(rival: Candidate, winners: Mapping[str, Candidate]) -> tuple[Candidate, Stop | None]:

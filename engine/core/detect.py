@@ -14,6 +14,7 @@ from engine.core.digest import seen_digest
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
+from engine.core.fanout import FanOut
 from engine.core.plan import Judge, KindPlan, Ops, Plan
 from engine.core.seen import add_evidence, body_seen, end_run, has_by_name, next_generation
 from engine.core.state import Entity, Stalls
@@ -31,7 +32,8 @@ class Detect:
         self.entities = entities
         self.effects = effects
         self.stalls = stalls
-        self._episodes = Episodes(plan, effects)
+        self._fan_out = FanOut(plan, entities, effects)
+        self._episodes = Episodes(plan, effects, self._fan_out.said)
         self._touched = entities.touched
         self._watched = {kind: (plan.kinds[kind], entities.of_kind(kind)) for kind in plan.kinds}
         self._profile = {stream.name: stream.describes for stream in project.streams if stream.describes}
@@ -88,9 +90,12 @@ class Detect:
                 add_evidence(entity, tracker_at, event.id)
             elif taken is False:
                 refused = True
+        met = self._fan_out.take(entity, event, ops.clauses) if ops.clauses else ()
         found = ops.glance(entity, entity.seen_at)
         if found or ops.timed or entity.episodes is not None:
             self.look(ops, found, entity, kind, is_late=at < entity.seen_at)
+        if met or ops.judges_fan_out:
+            self._fan_out.go_on(entity, kind, met, event)
         if refused:
             self._too_late(routed)
 

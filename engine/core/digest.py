@@ -10,7 +10,7 @@ import xxhash
 
 def digest(*parts: str) -> str:
     """24 hex characters over the parts in order; ("ab", "c") and ("a", "bc") differ."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    text = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 

@@ -7,13 +7,17 @@ from collections import Counter
 import orjson
 import xxhash
 
+from engine.core.tasks import Handover
 from engine.model import Action, DeadLetter, Decision, Routed, Signal
 
 RAW_KEPT = 65_536
 
 
 class Effects:
-    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates."""
+    """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates.
+
+    `reviews` is (play, `asked` or a verdict) -> how many.
+    """
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
@@ -21,6 +25,9 @@ class Effects:
         self.actions: list[Action] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
+        # On the way to owners: whoever drives the steps passes them on before it takes the rest.
+        self.handovers: list[Handover] = []
+        self.reviews: Counter[tuple[str, str]] = Counter()
 
     def merge(self, more: Effects) -> None:
         """Add what came after."""
@@ -29,6 +36,8 @@ class Effects:
         self.actions += more.actions
         self.dead_letters += more.dead_letters
         self.counts += more.counts
+        self.handovers += more.handovers
+        self.reviews += more.reviews
 
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
@@ -38,6 +47,8 @@ class Effects:
         taken.actions, self.actions = self.actions, taken.actions
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
+        taken.handovers, self.handovers = self.handovers, taken.handovers
+        taken.reviews, self.reviews = self.reviews, taken.reviews
         return taken
 
 

@@ -7,7 +7,8 @@ it.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from engine.core.digest import digest
 from engine.core.effects import Effects
@@ -17,17 +18,21 @@ from engine.core.state import Entity, Episode
 from engine.core.units import unit_of
 from engine.model import Reading, Severity, Signal
 from engine.ports import NEVER
+from engine.spec.types import DetectorSpec, ProjectSpec
 
 COOLING, PENDING, FIRING = 0, 1, 2
+# Told of every signal of an entity that opens or closes.
+Said: TypeAlias = Callable[[Judge, Entity, Signal], None]
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Episodes:
     """Moves one detector's episode for one entity on, and says so in `effects.signals`."""
 
-    def __init__(self, plan: Plan, effects: Effects) -> None:
+    def __init__(self, plan: Plan, effects: Effects, said: Said) -> None:
         self._project = plan.configuration.project
         self._effects = effects
+        self._said = said
 
     def judge(self, judge: Judge, entity: Entity, now: int) -> None:
         """Look at `now`, open or close what that calls for, and set when to look next."""
@@ -87,7 +92,7 @@ class Episodes:
         rank = _RANKS[judge.spec.severity]
         cooling = episode.cooling_until if episode.since < episode.cooling_until and rank <= episode.severity else 0
         episode.phase = FIRING
-        episode.unit = unit_of(self._project.unit, entity.kind, entity.key, entity.related)
+        episode.unit = _unit(judge.spec, entity, self._project)
         self._say("firing", judge, entity, episode, now, cooling)
         if not cooling:
             episode.cooling_until = episode.since + judge.spec.cooldown_ms
@@ -134,29 +139,57 @@ class Episodes:
         now: int,
         cooling: int = 0,
     ) -> None:
-        spec = judge.spec
-        self._effects.signals.append(
-            Signal(
-                id=digest(self._project.project, spec.name, entity.kind, entity.key, str(episode.since)),
-                detector=spec.variant_of or spec.name,
-                version=spec.version,
-                entity=entity.kind,
-                key=entity.key,
-                unit=episode.unit,
-                state=state,
-                at=now,
-                started_at=episode.since,
-                severity=spec.severity,
-                mode=spec.mode,
-                reason=spec.reason,
-                owner=spec.owner,
-                readings=_story(judge, entity, now),
-                event_ids=_event_ids(judge, entity),
-                related=dict(entity.related),
-                attributes=dict(entity.attributes),
-                cooldown_until=cooling,
-            )
-        )
+        signal = signal_of(self._project, judge, entity, episode, state, now, cooling)
+        self._effects.signals.append(signal)
+        if judge.spec.for_each:
+            self._said(judge, entity, signal)
+
+
+def signal_of(
+    project: ProjectSpec,
+    judge: Judge,
+    entity: Entity,
+    episode: Episode,
+    state: Literal["firing", "resolved"],
+    now: int,
+    cooling: int = 0,
+) -> Signal:
+    """The signal of an episode, as it is at that moment."""
+    spec = judge.spec
+    return Signal(
+        id=digest(project.project, spec.name, entity.kind, entity.key, str(episode.since)),
+        detector=spec.variant_of or spec.name,
+        version=spec.version,
+        entity=entity.kind,
+        key=entity.key,
+        unit=episode.unit,
+        state=state,
+        at=now,
+        started_at=episode.since,
+        severity=spec.severity,
+        mode=spec.mode,
+        reason=spec.reason,
+        owner=spec.owner,
+        readings=_story(judge, entity, now),
+        event_ids=_event_ids(judge, entity),
+        related=_related(spec, entity, project),
+        attributes=dict(entity.attributes),
+        cooldown_until=cooling,
+    )
+
+
+def _unit(spec: DetectorSpec, entity: Entity, project: ProjectSpec) -> str:
+    """A group is its own unit: that one of its members was seen last says nothing of it."""
+    if spec.for_each:
+        return f"{entity.kind}:{entity.key}"
+    return unit_of(project.unit, entity.kind, entity.key, entity.related)
+
+
+def _related(spec: DetectorSpec, entity: Entity, project: ProjectSpec) -> dict[str, str]:
+    if not spec.for_each:
+        return dict(entity.related)
+    personal = {*project.unit, *(clause.kind for clause in spec.for_each)}
+    return {kind: key for kind, key in entity.related.items() if kind not in personal}
 
 
 def _story(judge: Judge, entity: Entity, now: int) -> tuple[Reading, ...]:

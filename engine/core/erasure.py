@@ -11,11 +11,14 @@ from typing import Any
 
 import msgspec
 
+from engine.core.course_state import Course
 from engine.core.digest import digest
+from engine.core.members import are_drawers, forget_member
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
-from engine.core.unit_state import UnitState
+from engine.core.unit_state import UnitState, Waiting
 from engine.model import Signal
+from engine.spec.types import FIRST_STEP
 
 ERASED = "erased"
 
@@ -50,6 +53,8 @@ def without(kept: Any, key: str) -> Any:
 
 def strip_entity(entity: Entity, name: str) -> bool:
     """Take a name out of another entity's record. True if it was there."""
+    if are_drawers(entity.kind):
+        return forget_member(entity, name)
     kind, _, key = name.partition(":")
     list_evidence(entity)
     related = {k: v for k, v in entity.related.items() if (k, v) != (kind, key)}
@@ -65,8 +70,14 @@ def strip_entity(entity: Entity, name: str) -> bool:
 def strip_signal(signal: Signal, name: str) -> Signal:
     """The signal of another entity, without the name."""
     kind, _, key = name.partition(":")
+    member = signal.member
+    if member is not None:
+        member = msgspec.structs.replace(
+            member, facts=without(member.facts, key), attributes=without(member.attributes, key)
+        )
     return msgspec.structs.replace(
         signal,
+        member=member,
         related={k: v for k, v in signal.related.items() if (k, v) != (kind, key)},
         attributes=without(signal.attributes, key),
         readings=tuple(msgspec.structs.replace(one, value=without(one.value, key)) for one in signal.readings),
@@ -75,22 +86,44 @@ def strip_signal(signal: Signal, name: str) -> Signal:
 
 
 def strip_unit(unit: UnitState, name: str) -> None:
-    """Take a name out of the unit that it belonged to: its profile, and what was to be decided about it."""
+    """Take a name out of the unit that it belonged to: its profile, and what was to be decided or done about it."""
     key = name.partition(":")[2]
     unit.attributes.pop(name, None)
     unit.attribute_times.pop(name, None)
     unit.consent.pop(name, None)
     unit.attributes = {whose: without(known, key) for whose, known in unit.attributes.items()}
     unit.waiting = [strip_signal(signal, name) for signal in unit.waiting if not concerns(signal, name)]
-    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name)]
+    unit.candidates = [one for one in unit.candidates if not concerns(one.signal, name) and not _follows(one, name)]
     for one in unit.candidates:
         one.signal = strip_signal(one.signal, name)
+        if one.answer is not None:
+            sent = tuple(line for line in one.answer.sent if f" {name} " not in line)
+            one.answer = msgspec.structs.replace(one.answer, sent=sent)
     unit.muting = without(unit.muting, key)
     unit.heard = [one for one in unit.heard if one.whose != name]
     for times in unit.happened.values():
         times.pop(name, None)
+    unit.courses = [_without_name(course, name) for course in unit.courses if course.whose != name]
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
+    if unit.desk is not None:
+        unit.desk.coming = [handover for handover in unit.desk.coming if name not in handover.about]
+        unit.desk.waiting = [one for one in unit.desk.waiting if name not in one.about]
     unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
+
+
+def _follows(waiting: Waiting, name: str) -> bool:
+    """Is it what somebody's reply led to, or a later step of their course? Nobody else is to get that instead."""
+    if waiting.answer is not None:
+        return waiting.answer.whose == name
+    kind, _, key = name.partition(":")
+    return waiting.step != FIRST_STEP and waiting.signal.related.get(kind) == key
+
+
+def _without_name(course: Course, name: str) -> Course:
+    signal = course.signal
+    if signal is not None:
+        course.signal = None if concerns(signal, name) else strip_signal(signal, name)
+    return course
 
 
 def parse(text: str, kinds: Iterable[str]) -> tuple[str, str]:

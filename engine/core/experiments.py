@@ -100,11 +100,11 @@ def detectors_of(configuration: Configuration) -> list[tuple[DetectorSpec, IsFor
             continue
         variants = dict(_variants(experiment, spec.name))
         others = frozenset(("", *experiment.arms)) - variants.keys()
-        found.append((spec, _is_in(experiment.draw, others, order)))
+        found.append((spec, _is_in(experiment.draw, others, spec, order)))
         changed += [
             (
                 msgspec.structs.replace(variant, mode=spec.mode),
-                _is_in(experiment.draw, frozenset((arm,)), order),
+                _is_in(experiment.draw, frozenset((arm,)), spec, order),
             )
             for arm, variant in variants.items()
         ]
@@ -121,9 +121,11 @@ def _variants(experiment: Experiment, detector: str) -> Iterator[tuple[str, Dete
             yield name, arm.detectors[detector]
 
 
-def _is_in(draw: Draw, arms: frozenset[str], order: tuple[str, ...]) -> IsFor:
+def _is_in(draw: Draw, arms: frozenset[str], spec: DetectorSpec, order: tuple[str, ...]) -> IsFor:
     def is_in(entity: Entity) -> bool:
-        return arm_of(draw, unit_of(order, entity.kind, entity.key, entity.related)) in arms
+        # A group is its own unit, whichever of its members was seen last.
+        related = {} if spec.for_each else entity.related
+        return arm_of(draw, unit_of(order, entity.kind, entity.key, related)) in arms
 
     return is_in
 

@@ -10,20 +10,27 @@ import msgspec
 from engine.core.consent import channels_of, missing_consent
 from engine.core.happened import has_happened, spoken_happened
 from engine.core.holdout import held_out_of
+from engine.core.incidents import ALL_CLEAR, conditions_of, is_update, its_turn, step_of, unapproved, untold
 from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
 from engine.core.preference import preferred_from
 from engine.core.quiet import quiet_until
+from engine.core.snooze import snoozed
+from engine.core.suppress import suppressed
+from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import AttributeTest, Eligibility, Firing, Happened, InVariant
+from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened, InVariant
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """A candidate goes no further: at which gate, and the sentence that says why. With `until`, it is held so long."""
+    """A candidate goes no further: at which gate, and the sentence that says why.
+
+    With `until`, it is held so long; NEVER = until something else decides it.
+    """
 
     gate: str
     detail: str
@@ -43,6 +50,11 @@ def _mode(candidate: Candidate) -> Stop | None:
     return None if mode is Mode.LIVE else Stop(mode.value, f"the detector is {mode.value}; it would have gone on")
 
 
+def _snoozed(candidate: Candidate) -> Stop | None:
+    sentence = snoozed(candidate)
+    return Stop("snoozed", sentence) if sentence else None
+
+
 def _cooldown(candidate: Candidate) -> Stop | None:
     if not candidate.signal.cooldown_until:
         return None
@@ -50,9 +62,16 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 
 def _resolved(candidate: Candidate) -> Stop | None:
-    if candidate.signal.id not in candidate.unit.resolved:
+    if candidate.signal.root not in candidate.unit.resolved or step_of(candidate.signal) == ALL_CLEAR:
+        return None
+    if candidate.step != FIRST_STEP and not candidate.play.while_open:
         return None
     return Stop("resolved", "the signal closed before it was decided")
+
+
+def _not_told(candidate: Candidate) -> Stop | None:
+    why = untold(candidate)
+    return Stop("not_told", why) if why else None
 
 
 def _only_if(candidate: Candidate) -> Stop | None:
@@ -66,12 +85,14 @@ def _unless(candidate: Candidate) -> Stop | None:
 
 
 def _unmet(candidate: Candidate) -> Condition | None:
-    conditions = (*candidate.detector.only_if, *candidate.choice.only_if, *candidate.play.only_if)
+    of_members, _ = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.only_if, *of_members, *candidate.choice.only_if, *candidate.play.only_if)
     return next((each for each in conditions if not is_so(each, candidate)), None)
 
 
 def _met(candidate: Candidate) -> Condition | None:
-    conditions = (*candidate.detector.unless, *candidate.choice.unless, *candidate.play.unless)
+    _, of_members = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.unless, *of_members, *candidate.choice.unless, *candidate.play.unless)
     return next((each for each in conditions if is_so(each, candidate)), None)
 
 
@@ -89,9 +110,38 @@ def _inhibited(candidate: Candidate) -> Stop | None:
     return Stop("inhibited", f"{muting} is firing, which mutes {candidate.play.name}") if muting else None
 
 
+def _approval(candidate: Candidate) -> Stop | None:
+    why, until = unapproved(candidate)
+    return Stop("approval", why, until) if why else None
+
+
+def _spread(candidate: Candidate) -> Stop | None:
+    why, until = its_turn(candidate)
+    return Stop("spread", why, until) if why else None
+
+
+def _in_course(candidate: Candidate) -> Stop | None:
+    if candidate.step != FIRST_STEP or is_update(candidate.signal) or not is_under_way(candidate):
+        return None
+    return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
+
+
+def _course_held_out(candidate: Candidate) -> Stop | None:
+    """A colleague does not call whom the messages before were kept from."""
+    if candidate.step == FIRST_STEP or candidate.play.to == "customer" or not is_in_shadow(candidate):
+        return None
+    gate = EXPERIMENT if candidate.left_out_by else HOLDOUT
+    return Stop(gate, "would have been sent; the course so far was held out")
+
+
 def _consent(candidate: Candidate) -> Stop | None:
     missing = missing_consent(candidate)
     return Stop("consent", missing) if missing else None
+
+
+def _suppressed(candidate: Candidate) -> Stop | None:
+    leaves_alone = suppressed(candidate)
+    return Stop("suppressed", leaves_alone) if leaves_alone else None
 
 
 def _limits(candidate: Candidate) -> Stop | None:
@@ -121,8 +171,22 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_ALL: tuple[Gate, ...] = (_mode, _cooldown, _resolved, _only_if, _unless, _first_of, _inhibited)
-FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _limits, _quiet_hours, _preferred_hours, _expired)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _preferred_hours, _expired)
+FOR_ALL: tuple[Gate, ...] = (
+    _mode,
+    _snoozed,
+    _cooldown,
+    _resolved,
+    _not_told,
+    _only_if,
+    _unless,
+    _first_of,
+    _in_course,
+    _inhibited,
+    _course_held_out,
+    _approval,
+    _spread,
+)
 
 
 def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
@@ -130,16 +194,23 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
 
     If every channel is closed, that is by the first of them.
     """
-    stop = _first_stop(FOR_ALL, candidate)
+    # Whoever answers is owed a person, whatever has become of the signal.
+    stop = None if candidate.answer else _first_stop(FOR_ALL, candidate)
     if stop is not None or candidate.play.to != "customer":
         return candidate, stop
+    if not candidate.play.fallback:
+        return candidate, _first_stop(FOR_CUSTOMERS, candidate)
     ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 
 
 def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
-    return next((stopped for gate in gates if (stopped := gate(candidate)) is not None), None)
+    for gate in gates:
+        stopped = gate(candidate)
+        if stopped is not None:
+            return stopped
+    return None
 
 
 def kept_back(candidate: Candidate) -> Stop | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 
+from engine.core.course_state import Heard
 from engine.core.digest import digest
-from engine.core.heard import eligibilities
+from engine.core.heard import asked_about, ending
 from engine.core.matching import Predicate, compile_where
 from engine.core.moments import spoken_length
-from engine.core.unit_state import Candidate, Heard, UnitState
-from engine.model import Event
+from engine.core.unit_state import Candidate, UnitState
+from engine.model import Event, Signal
 from engine.spec.types import Configuration, Happened
 
 # An account may have very many people; of those whom a condition was met for longest ago, no more is remembered.
@@ -19,18 +21,19 @@ ALL = ""
 
 
 class Conditions:
-    """The `happened` conditions of a configuration: which of them an event meets, and how long each looks back."""
+    """What a configuration asks about events: which conditions each meets, and how long `happened` looks back."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._tests: dict[str, list[tuple[str, Predicate | None]]] = {}
         self._within: dict[str, int] = {}
-        for condition in _conditions(configuration):
+        for condition in asked_about(configuration):
             name = name_of(condition)
-            if name not in self._within:
-                for event in condition.events:
-                    self._tests.setdefault(event, []).append((name, compile_where(condition.where)))
             known = self._within.get(name, condition.within_ms)
             self._within[name] = max(known, condition.within_ms) if known and condition.within_ms else 0
+        conditions = [*asked_about(configuration), *ending(configuration)]
+        for name, condition in {name_of(condition): condition for condition in conditions}.items():
+            for event in condition.events:
+                self._tests.setdefault(event, []).append((name, compile_where(condition.where)))
 
     def met_by(self, event: Event) -> tuple[str, ...]:
         """The names of the conditions that an event meets."""
@@ -40,9 +43,11 @@ class Conditions:
     def remember(self, unit: UnitState, heard: Heard) -> None:
         """Keep when each was met last, and forget what none looks back on any more."""
         for name in heard.met:
+            if name not in self._within:
+                continue
             times = unit.happened.setdefault(name, {})
             times[heard.whose] = max(heard.at, times.get(heard.whose, 0))
-            within = self._within.get(name, 0)
+            within = self._within[name]
             kept = {whose: at for whose, at in times.items() if not within or at > heard.at - within}
             unit.happened[name] = _newest(kept)
 
@@ -54,11 +59,7 @@ def _newest(times: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(ranked[:MOST_PEOPLE]))
 
 
-def _conditions(configuration: Configuration) -> Iterable[Happened]:
-    for tests in eligibilities(configuration):
-        yield from (test for test in tests if isinstance(test, Happened))
-
-
+@lru_cache(maxsize=4_096)
 def name_of(condition: Happened) -> str:
     """The same for conditions that differ in `within` alone, so that their memory is shared."""
     return digest("happened", *condition.events, "where", *(repr(test) for test in condition.where))
@@ -75,11 +76,15 @@ def has_happened(condition: Happened, candidate: Candidate) -> bool:
 
 def person_of(candidate: Candidate) -> str:
     """`customer:ada`: the recipient, or for a colleague the one it is about; "" where that is the whole account."""
-    if candidate.recipient.startswith("customer:"):
-        return candidate.recipient
-    signal = candidate.signal
+    return whose(candidate.signal, candidate.recipient)
+
+
+def whose(signal: Signal, recipient: str) -> str:
+    """The person that a message about that signal concerns."""
+    if recipient.startswith("customer:"):
+        return recipient
     key = signal.key if signal.entity == "customer" else signal.related.get("customer", "")
-    return f"customer:{key}" if key and candidate.play.to != "customer" else ""
+    return f"customer:{key}" if key else ""
 
 
 def spoken_happened(condition: Happened) -> str:

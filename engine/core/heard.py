@@ -23,25 +23,48 @@ def _reactions(configuration: Configuration) -> Iterable[str]:
 
 def _happened(configuration: Configuration) -> Iterable[str]:
     """What `only_if`, `unless` and `context` ask about."""
-    for tests in eligibilities(configuration):
-        for test in tests:
-            if isinstance(test, Happened):
-                yield from test.events
+    return (event for test in asked_about(configuration) for event in test.events)
 
 
-def eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
-    """Everything that is asked of a unit before a play goes out."""
+def _ends(configuration: Configuration) -> Iterable[str]:
+    """What ends the courses of plays."""
+    return (event for test in ending(configuration) for event in test.events)
+
+
+def asked_about(configuration: Configuration) -> Iterable[Happened]:
+    """Every `happened` that is asked of a unit before a play goes out."""
+    for tests in _eligibilities(configuration):
+        yield from (test for test in tests if isinstance(test, Happened))
+
+
+def _eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
     for detector in configuration.detectors:
         yield from (detector.only_if, detector.unless)
         for choice in detector.choices.values():
             yield from (choice.only_if, choice.unless)
+        for clause in detector.for_each:
+            yield from (clause.only_if, clause.unless)
     arms = (arm for experiment in configuration.experiments for arm in experiment.arms.values())
-    for play in (*configuration.plays.values(), *(play for arm in arms for play in arm.plays.values())):
+    whole = [*configuration.plays.values(), *(play for arm in arms for play in arm.plays.values())]
+    for play in [*whole, *(step.play for each in whole for step in each.steps)]:
         yield from (play.only_if, play.unless)
         yield from (each.when for each in play.context)
 
 
-SOURCES: tuple[Source, ...] = (_reactions, _happened)
+def ending(configuration: Configuration) -> Iterable[Happened]:
+    """Goals, and what else ends a course."""
+    for play in configuration.plays.values():
+        yield from ((play.goal,) if play.goal else ())
+        yield from play.stop_if
+
+
+def _verdicts(configuration: Configuration) -> Iterable[str]:
+    """What a person says of a decision that they looked at."""
+    spec = configuration.project.policies.review
+    return (spec.event,) if spec is not None else ()
+
+
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _verdicts)
 
 
 def heard_types(configuration: Configuration) -> frozenset[str]:

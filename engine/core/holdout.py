@@ -5,6 +5,8 @@ Somebody's place is a digest of whom they are, so it is the same for ever, and a
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from engine.core.digest import digest
 from engine.core.unit_state import Candidate
 
@@ -24,6 +26,7 @@ def held_out_of(candidate: Candidate) -> str:
     return ""
 
 
+@lru_cache(maxsize=65_536)
 def place_of(salt: str, layer: str, whose: str) -> int:
     """0 to 9,999. Each layer shuffles anew, so that the held-out of one are not those of another."""
     return int(digest("holdout", salt, layer, whose), 16) % PLACES

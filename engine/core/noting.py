@@ -29,6 +29,8 @@ def compile_steps(kind: KindPlan, place_of: Callable[[str], str]) -> Steps:
     """Those event types of a kind whose trackers can all be fed in this way, each with the trackers that it feeds."""
     found: Steps = {}
     for event, ops in kind.by_event.items():
+        if ops.clauses or ops.judges_fan_out:
+            continue
         fed = tuple(at for at, _add in ops.adds)
         step = compile_step(ops.asked, kind.trackers, fed, place_of)
         if step is not None:

@@ -7,7 +7,7 @@ those that exist.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,10 +17,12 @@ from engine.core.digest import digest
 from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
+from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
+from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Configuration, DetectorSpec, Kept, MeasureSpec
 
 ANY_EVENT = "*"
@@ -48,13 +50,16 @@ class Ops(msgspec.Struct, frozen=True):
     """What one event type means to an entity of one kind: slots to feed, detectors to judge afterwards.
 
     `plain` detectors need a look only where their condition holds, which `glance` says, or an episode is open; `timed`
-    ones always.
+    ones always. `clauses` are those whose members such an event may tell of; with `judges_fan_out`, it is what a person
+    said of one.
     """
 
     adds: tuple[tuple[int, Add], ...] = ()
     plain: tuple[Judge, ...] = ()
     timed: tuple[Judge, ...] = ()
     glance: Glance[Judge] = compile_glance((), ())
+    clauses: tuple[Clause, ...] = ()
+    judges_fan_out: bool = False
 
     @property
     def asked(self) -> list[Asked[Judge]]:
@@ -63,7 +68,9 @@ class Ops(msgspec.Struct, frozen=True):
 
 
 class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything watched about one kind of entity. `armed` are the detectors that need a timer from first sight on."""
+    """Everything watched about one kind of entity. `armed` are the detectors that need a timer from first sight on,
+    `clauses` those of its detectors that concern each of its members.
+    """
 
     kind: str
     trackers: tuple[Tracker, ...]
@@ -72,6 +79,7 @@ class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
     by_event: Mapping[str, Ops]
     otherwise: Ops
     wanted: Wanted
+    clauses: tuple[Clause, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +110,7 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
         by_kind[spec.per].append((index, spec))
     guards = {index: is_for for index, (_spec, is_for) in enumerate(detectors)}
     kinds = {kind: _KindCompiler(kind, configuration, plugins, guards).compile(each) for kind, each in by_kind.items()}
+    kinds |= {kind: made for group in [*kinds.values()] for kind, made in _drawer_kinds(group).items()}
     return Plan(
         configuration=configuration,
         kinds=kinds,
@@ -119,6 +128,30 @@ def _kinds_by_event(kinds: Mapping[str, KindPlan]) -> dict[str, tuple[str, ...]]
         for event in kinds[kind].by_event:
             found[event].append(kind)
     return {event: tuple(names) for event, names in found.items()}
+
+
+def _drawer_kinds(group: KindPlan) -> dict[str, KindPlan]:
+    """The kinds of entities as which its members are kept. No event is for them."""
+    found: dict[str, list[Tracker]] = defaultdict(list)
+    for clause in group.clauses:
+        found[clause.drawers].append(clause.drawer)
+    return {
+        kind: KindPlan(
+            kind=kind,
+            trackers=tuple(trackers),
+            judges={},
+            armed=(),
+            by_event={},
+            otherwise=Ops(),
+            wanted=Wanted(_layout(kind, trackers), tuple(trackers), {}),
+        )
+        for kind, trackers in found.items()
+    }
+
+
+def _layout(kind: str, trackers: Sequence[Tracker]) -> Layout:
+    pairs = tuple((tracker.identity, tracker.columns) for tracker in trackers)
+    return Layout(digest(kind, str(pairs)), pairs)
 
 
 def _streams_by_event(configuration: Configuration) -> dict[str, tuple[str, ...]]:
@@ -153,9 +186,9 @@ class _KindCompiler:
     def compile(self, specs: list[tuple[int, DetectorSpec]]) -> KindPlan:
         self._build_measures([spec for _index, spec in specs])
         judges = [self._judge(index, spec) for index, spec in specs]
-        by_event = self._operations(judges)
+        clauses = self._clauses(specs)
+        by_event = self._operations(judges, clauses)
         trackers = tuple(self._trackers)
-        pairs = tuple((tracker.identity, tracker.columns) for tracker in trackers)
         detectors = {judge.spec.name: judge.index for judge in judges}
         return KindPlan(
             kind=self._kind,
@@ -164,8 +197,22 @@ class _KindCompiler:
             armed=tuple(judge for judge in judges if judge.when.timed),
             by_event=by_event,
             otherwise=by_event.get(ANY_EVENT, Ops()),
-            wanted=Wanted(Layout(digest(self._kind, str(pairs)), pairs), trackers, detectors),
+            wanted=Wanted(_layout(self._kind, trackers), trackers, detectors),
+            clauses=clauses,
         )
+
+    def _clauses(self, specs: list[tuple[int, DetectorSpec]]) -> tuple[Clause, ...]:
+        """Each `for_each`, with its roll among the trackers."""
+        found: list[Clause] = []
+        policies = self._configuration.project.policies
+        for index, spec in specs:
+            for each in spec.for_each:
+                kind = drawers_of(self._kind, each.kind)
+                places = len(self._trackers), sum(clause.drawers == kind for clause in found)
+                clause = clause_of(index, spec.name, self._kind, each, guard_of(each, policies.fan_out), places)
+                self._trackers.append(clause.roll)
+                found.append(clause)
+        return tuple(found)
 
     def _build_measures(self, specs: list[DetectorSpec]) -> None:
         """Uses with the same share key go to one tracker; each use finds its reader under (word, options)."""
@@ -233,18 +280,24 @@ class _KindCompiler:
             known = self._kept[(spec.word, spec.options)] = (len(self._trackers) - 1, condition)
         return known
 
-    def _operations(self, judges: list[Judge]) -> dict[str, Ops]:
+    def _operations(self, judges: list[Judge], clauses: tuple[Clause, ...]) -> dict[str, Ops]:
         events = {event for tracker in self._trackers for event in tracker.events}
-        return {event: self._ops(event, judges) for event in sorted(events)}
+        events.update(event for clause in clauses for event in clause.spec.events)
+        if any(clause.guard.above for clause in clauses):
+            events.update((APPROVED, DECLINED))
+        return {event: self._ops(event, judges, clauses) for event in sorted(events)}
 
-    def _ops(self, event: str, judges: list[Judge]) -> Ops:
+    def _ops(self, event: str, judges: list[Judge], clauses: tuple[Clause, ...]) -> Ops:
         """Trackers that want every event are fed by each; their detectors are judged with the others."""
         fed = [at for at, t in enumerate(self._trackers) if event in t.events or ANY_EVENT in t.events]
-        adds = tuple((at, self._trackers[at].add) for at in fed)
         concerned = [judge for judge in judges if not set(judge.at).isdisjoint(fed)]
-        plain = tuple(judge for judge in concerned if not judge.when.timed)
-        timed = tuple(judge for judge in concerned if judge.when.timed)
-        ops = Ops(adds, plain, timed)
+        ops = Ops(
+            adds=tuple((at, self._trackers[at].add) for at in fed),
+            plain=tuple(judge for judge in concerned if not judge.when.timed),
+            timed=tuple(judge for judge in concerned if judge.when.timed),
+            clauses=tuple(clause for clause in clauses if event in clause.spec.events),
+            judges_fan_out=event in (APPROVED, DECLINED) and any(clause.guard.above for clause in clauses),
+        )
         return msgspec.structs.replace(ops, glance=compile_glance(ops.asked, self._trackers))
 
 

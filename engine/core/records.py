@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from engine.core.course_state import Answer
+from engine.core.courses import Result
 from engine.core.digest import digest
 from engine.core.gates import Stop
+from engine.core.handoff import sent_lines
+from engine.core.incidents import ALL_CLEAR, place_of, step_of
 from engine.core.speech import speak
 from engine.core.unit_state import Candidate
-from engine.model import Action, Decision, Json, Outcome
+from engine.model import Action, Decision, Json, Outcome, Signal
+from engine.ports import NEVER
+from engine.spec.handoff import NAME as HAND_OFF
 from engine.spec.text import Text, compile_text
-from engine.spec.types import Configuration
-
-FIRST_STEP = "first"
+from engine.spec.types import FIRST_STEP, Configuration
 
 
 class Records:
@@ -21,6 +25,7 @@ class Records:
     def __init__(self, configuration: Configuration) -> None:
         self._project = configuration.project
         self._version = configuration.version
+        self._plays = configuration.plays
         self._texts: dict[str, Text] = {}
 
     def chosen(self, candidate: Candidate) -> tuple[Decision, Action]:
@@ -33,7 +38,7 @@ class Records:
         return self._decision(candidate, None, stop)
 
     def _decision(self, candidate: Candidate, action: Action | None, stop: Stop | None) -> Decision:
-        signal, play = candidate.signal, candidate.play
+        signal, play, member = candidate.signal, candidate.play, candidate.signal.member
         return Decision(
             id=decision_id(candidate),
             at=candidate.now,
@@ -53,19 +58,52 @@ class Records:
             action_id=action.id if action else "",
             readings=signal.readings,
             event_ids=signal.event_ids,
-            until=stop.until if stop else 0,
+            until=stop.until if stop and stop.until < NEVER else 0,
             priority=candidate.priority,
             factors=candidate.factors,
             runner_up=candidate.runner_up,
             variants=candidate.variants,
-            versions={"detector": signal.version, "play": play.version, "configuration": self._version},
+            step=_later(place_of(candidate)),
+            incident=member.incident if member else "",
+            versions=self._versions(signal, play.version),
         )
+
+    def result(self, result: Result) -> Decision:
+        """What came of an action, in the log of what was decided."""
+        course, message, signal = result.course, result.message, result.course.signal
+        assert signal is not None, course.signal_id
+        return Decision(
+            id=digest(signal.id, course.play, message.recipient, message.action, result.outcome.value),
+            at=result.at,
+            unit=signal.unit,
+            recipient=message.recipient,
+            signal_id=signal.id,
+            detector=signal.detector,
+            entity=signal.entity,
+            key=signal.key,
+            play=course.play,
+            outcome=result.outcome,
+            gate=result.gate,
+            detail=result.detail,
+            why="",
+            reason=signal.reason,
+            severity=signal.severity,
+            action_id=message.action,
+            readings=signal.readings,
+            event_ids=signal.event_ids,
+            step=_later(message.step),
+            took_ms=result.took_ms,
+            versions=self._versions(signal, play.version if (play := self._plays.get(course.play)) else ""),
+        )
+
+    def _versions(self, signal: Signal, play: str) -> dict[str, str]:
+        return {"detector": signal.version, "play": play, "configuration": self._version}
 
     def _action(self, candidate: Candidate) -> Action:
         signal, play, values = candidate.signal, candidate.play, self._values(candidate)
         why = self._why(candidate, values)
         values["why"] = why
-        action_id = digest(signal.id, play.name, candidate.recipient, candidate.channel, FIRST_STEP)
+        action_id = digest(signal.id, play.name, candidate.recipient, candidate.channel, place_of(candidate))
         speech = speak(candidate, action_id, values, self._render)
         return Action(
             id=action_id,
@@ -76,7 +114,7 @@ class Records:
             channel=candidate.channel,
             unit=signal.unit,
             recipient=candidate.recipient,
-            step=FIRST_STEP,
+            step=place_of(candidate),
             at=candidate.now,
             expires_at=candidate.expires_at,
             tier=play.tier,
@@ -89,12 +127,26 @@ class Records:
             event_ids=signal.event_ids,
             readings=signal.readings,
             about=f"{signal.entity}:{signal.key}",
+            context=tuple(self._context(candidate)) if play.to == "owner" else (),
             language=speech.language,
             human=speech.human,
             resources=play.resources,
             link=speech.link,
             variants=candidate.variants,
         )
+
+    def _context(self, candidate: Candidate) -> Iterator[str]:
+        """What a colleague should know beside the text, who may hear of it for the first time."""
+        answer = candidate.answer
+        sent = answer.sent if answer else sent_lines(candidate.unit, candidate.signal.id)
+        yield from (f"sent: {line}" for line in sent)
+        if answer and answer.said:
+            yield f"{answer.whose} answered: {answer.said}"
+        recommended = answer.recommended if answer else self._plays[candidate.play.name].recommend
+        if recommended:
+            yield f"recommended: {recommended}"
+        if answer and answer.opens:
+            yield f"the desk is closed until {answer.opens}"
 
     def _values(self, candidate: Candidate) -> dict[str, Json]:
         """What a text may name: measures, the signal, and every entity it knows with its profile."""
@@ -103,8 +155,13 @@ class Records:
         values |= {"reason": signal.reason, "owner": signal.owner, "severity": signal.severity.value}
         values |= {"detector": signal.detector, "entity": signal.entity, "key": signal.key, "at": signal.at}
         values |= {"play": candidate.play.name, "title": candidate.play.title, "event_ids": list(signal.event_ids)}
+        if signal.member is not None:
+            values |= {**signal.member.facts, "members": signal.member.members}
+            values |= {"incident": signal.member.incident, "step": place_of(candidate)}
         for kind, key in {**signal.related, signal.entity: signal.key}.items():
             values[kind] = {"id": key, "name": key, **candidate.profile_of(kind)}
+        if candidate.answer:
+            values[HAND_OFF] = _shown(candidate.answer)
         return values
 
     def _why(self, candidate: Candidate, values: dict[str, Json]) -> str:
@@ -125,8 +182,27 @@ def _outcome(stop: Stop | None) -> Outcome:
 
 def decision_id(candidate: Candidate) -> str:
     """The same whenever the candidate is decided for the same time: its first, its second."""
-    again = (str(candidate.round),) if candidate.round else ()
+    again = [f"step {candidate.step}"] if candidate.step != FIRST_STEP else []
+    again += [str(candidate.round)] if candidate.round else []
+    if step_of(candidate.signal) == ALL_CLEAR:  # its signal is the one that was told of first
+        again.append(ALL_CLEAR)
     return digest(candidate.signal.id, candidate.play.name, candidate.recipient, "decision", *again)
+
+
+def _later(step: str) -> str:
+    """The step, where it is not the first."""
+    return "" if step == FIRST_STEP else step
+
+
+def _shown(answer: Answer) -> dict[str, Json]:
+    """What a text may say of somebody's reply."""
+    return {
+        "customer": answer.whose.partition(":")[2],
+        "said": answer.said,
+        "sent": list(answer.sent),
+        "recommended": answer.recommended,
+        "opens": answer.opens,
+    }
 
 
 def _number(value: object) -> Json:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 import msgspec
 
+from engine.core.course_state import Answer, Course, Heard
+from engine.core.tasks import Desk
 from engine.model import Json, Signal
-from engine.spec.types import Choice, DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import FIRST_STEP, Choice, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
     """A signal's play that is not decided for good yet.
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
-    counts the decisions made of it before, so that each has an id of its own. `others` are plays of which the first
-    that may be done takes its place.
+    counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
+    `answer` the reply that it is to follow up. `others` are plays of which the first that may be done takes its place.
+    `asked` is the play that `then` names, where an arm of an experiment does `play` instead; "" = the same.
     """
 
     signal: Signal
@@ -24,7 +26,10 @@ class Waiting(msgspec.Struct, array_like=True):
     since: int
     due: int = 0
     round: int = 0
+    step: str = FIRST_STEP
+    answer: Answer | None = None
     others: tuple[str, ...] = ()
+    asked: str = ""
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -48,21 +53,6 @@ class Word(msgspec.Struct, array_like=True, frozen=True):
     at: int
 
 
-class Heard(msgspec.Struct, array_like=True, frozen=True):
-    """An event that deciding wants, as far as it is needed: waits with its unit until time has come to it.
-
-    `whose` is the person it is about (`customer:ada`), "" for all of the unit. `met` are the conditions that it meets.
-    """
-
-    at: int
-    id: str
-    event: str
-    whose: str
-    met: tuple[str, ...] = ()
-    action: str = ""
-    play: str = ""
-
-
 class UnitState(msgspec.Struct, array_like=True):
     """What deciding remembers of one unit.
 
@@ -71,7 +61,11 @@ class UnitState(msgspec.Struct, array_like=True):
     ("account:acme" -> attributes), and `attribute_times` as of when each of those is. `candidates` are what the
     waiting signals became, one for each of their plays. `sent` is what limits may still count, `consent`
     what each of the unit's people ("customer:ada") has said, `muting` whom the open signals are about that mute others.
+    `handed` are the owners to whom open signals have brought tasks (id -> `owner:ida`); `desk` is of an owner alone.
     `heard` are events that time has not come to yet, `happened` when each condition was last met, and for whom.
+    `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
+    `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
+    `told` are the signals of groups' incidents of which its people were told, as long as those are open.
     """
 
     waiting: list[Signal] = []
@@ -83,25 +77,34 @@ class UnitState(msgspec.Struct, array_like=True):
     sent: list[Sent] = []
     consent: dict[str, list[Word]] = {}
     muting: dict[str, dict[str, str]] = {}
+    handed: dict[str, list[str]] = {}
+    desk: Desk | None = None
     heard: list[Heard] = []
     happened: dict[str, dict[str, int]] = {}
+    courses: list[Course] = []
+    tally: dict[str, tuple[int, int]] = {}
+    reviews: dict[str, str] = {}
+    told: list[str] = []
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
+        return bool(self.waiting or self.candidates or (self.desk and self.desk.is_waiting))
         return bool(self.waiting or self.candidates or self.heard)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
-        return any(signal.id == signal_id for signal in self.waiting) or any(
-            one.signal.id == signal_id for one in self.candidates
+        return any(signal.root == signal_id for signal in self.waiting) or any(
+            one.signal.root == signal_id for one in self.candidates
         )
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A signal's play for a recipient (`customer:c7`) by a channel, about to be decided at `now`.
 
-    Where it competes, `factors` make its priority, and `runner_up` is the play that would go instead.
+    At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
+    Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
+    known; `runner_up` is the play that would go instead.
     `asked` is its play's name in `then`, and `choice` what is asked there; `beaten_by` a play that goes in its place.
     `variants` are the arms that concern it, `left_out_by` the experiment of which its arm does nothing.
     """
@@ -116,7 +119,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     round: int = 0
     factors: Mapping[str, float] = {}
+    priority: float = 0.0
     runner_up: str = ""
+    step: str = FIRST_STEP
+    answer: Answer | None = None
     asked: str = ""
     choice: Choice = Choice()
     beaten_by: str = ""
@@ -129,17 +135,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.play.to == "customer" and self.play.purpose != "critical" and not self.play.mandatory
 
     @property
-    def priority(self) -> float:
-        """What it is worth beside others: the product of its factors, 0 before they are known."""
-        return round(prod(self.factors.values()), 6) if self.factors else 0.0
-
-    @property
     def expires_at(self) -> int:
         """When it is not worth sending any more, in ms; 0 = never. Waiting for others takes nothing of it."""
         expires_ms = self.play.expires_ms
-        return self.signal.at + self.project.wait_ms + expires_ms if expires_ms else 0
+        begins = self.answer.at if self.answer else self.signal.at
+        return begins + self.project.wait_ms + expires_ms if expires_ms else 0
 
-    def profile_of(self, kind: str) -> dict[str, Json]:
+    def profile_of(self, kind: str) -> Mapping[str, Json]:
         """What is known of the entity of that kind which the signal is about or was seen with."""
         return profile_of(self.signal, self.unit, kind)
 
@@ -149,16 +151,29 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.signal.at, self.signal.id, self.play.name
 
 
-def profile_of(signal: Signal, unit: UnitState, kind: str) -> dict[str, Json]:
+def again(candidate: Candidate, since: int, due: int, step: str) -> Waiting:
+    """What waits to be decided later: the same candidate, at that step of its course."""
+    name = candidate.play.name
+    asked = candidate.asked if candidate.asked != name else ""
+    return Waiting(candidate.signal, name, since, due, step=step, answer=candidate.answer, asked=asked)
+
+
+def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
-    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours.
+    What the unit has learnt of the signal's own entity since the signal counts too: it may have waited for hours. Of a
+    member, the group knows nothing but the unit does.
     """
+    if signal.member is not None and kind == signal.member.group:
+        return dict(signal.member.attributes)
+    if signal.member is not None and signal.entity == kind:
+        return unit.attributes.get(f"{kind}:{signal.key}", {})
     if signal.entity != kind:
         return unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
     own = f"{kind}:{signal.key}"
-    times, known = unit.attribute_times.get(own, {}), unit.attributes.get(own, {})
-    return {**signal.attributes, **{name: value for name, value in known.items() if times.get(name, 0) > signal.at}}
+    times, known = unit.attribute_times.get(own), unit.attributes.get(own)
+    newer = [name for name, at in times.items() if at > signal.at] if times and known else ()
+    return {**signal.attributes, **{name: known[name] for name in newer}} if known and newer else signal.attributes
 
 
 def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:

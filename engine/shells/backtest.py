@@ -15,8 +15,10 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
+from engine.core.review import ASKED
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
+from engine.shells.incidents import FanOutReport, fan_out_lines, fan_outs
 from engine.shells.sources import read_all, without_files
 from engine.shells.times import iso, moment
 
@@ -32,6 +34,9 @@ SPOKEN = {
     "unlisted_event": "of types that the stream does not list",
     "unknown_field": "rows with fields that the map does not name",
     "not_present": "rows without any of the events",
+    "unmatched": "reactions to no message that is known",
+    "members_beyond": "members of a group beyond `at_most_members`",
+    "nothing_to_approve": "approvals for which nothing waited",
     "seen_ids_evicted": "ids forgotten early, as there were too many",
 }
 
@@ -47,6 +52,7 @@ class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
     per_week: float
     chosen: int
     dropped: Mapping[str, int]
+    fan_outs: tuple[FanOutReport, ...]
     named: tuple[tuple[str, str, str], ...]
 
 
@@ -65,6 +71,8 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     first_dead_letters: Mapping[str, str]
     detectors: tuple[DetectorReport, ...]
     plays: Mapping[str, int]
+    worked: Mapping[str, int]
+    reviews: Mapping[str, Mapping[str, int]]
     configuration: str
     streams_without_files: tuple[str, ...]
 
@@ -81,6 +89,7 @@ class Backtest:
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
         self._noted: Counter[str] = Counter()
+        self._reviews: Counter[tuple[str, str]] = Counter()
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
         self._decided: set[str] = set()
@@ -109,6 +118,7 @@ class Backtest:
                 self._decided.add(decision.id)
                 self.decisions.append(decision)
         self._count_letters(effects.dead_letters)
+        self._reviews += effects.reviews
         for (what, stream), count in effects.counts.items():
             self._noted[f"{stream} {what}"] += count
 
@@ -125,6 +135,7 @@ class Backtest:
         weeks = max(self._chain.now - self._began, 1) / WEEK_MS
         events = {s.name: counts.get(("accepted", s.name), 0) for s in self._project.streams}
         chosen = [d.play for d in self.decisions if d.outcome is Outcome.CHOSEN]
+        worked = [d.play for d in self.decisions if d.outcome is Outcome.WORKED and d.action_id]
         return BacktestReport(
             began=iso(self._began),
             ended=iso(self._chain.now),
@@ -135,14 +146,19 @@ class Backtest:
             first_dead_letters=self._first_letters,
             detectors=tuple(self._detectors(weeks)),
             plays=dict(sorted(Counter(chosen).items())),
+            worked=dict(sorted(Counter(worked).items())),
+            reviews=by_play(self._reviews),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
         )
 
     def _detectors(self, weeks: float) -> Iterable[DetectorReport]:
         fired, closed, decided = defaultdict(list), defaultdict(set), defaultdict(list)
+        passed_on = defaultdict(list)
         for signal in self.signals:
-            if signal.state == "firing":
+            if signal.member is not None:
+                passed_on[signal.detector].append(signal)
+            elif signal.state == "firing":
                 fired[signal.detector].append(signal)
             else:
                 closed[signal.detector].add(signal.id)
@@ -150,8 +166,8 @@ class Backtest:
             decided[decision.detector].append(decision)
         for spec in self._plan.configuration.detectors:
             opened, decisions = fired[spec.name], decided[spec.name]
-            why = {decision.signal_id: decision.why for decision in decisions}
-            dropped = Counter(d.gate for d in decisions if d.outcome is not Outcome.CHOSEN)
+            why = {decision.signal_id: decision.why for decision in decisions if decision.why}
+            dropped = Counter(d.gate for d in decisions if d.outcome in (Outcome.HELD, Outcome.DROPPED))
             yield DetectorReport(
                 detector=spec.name,
                 mode=spec.mode.value,
@@ -159,8 +175,9 @@ class Backtest:
                 entities=len({signal.key for signal in opened}),
                 open_at_end=len({signal.id for signal in opened} - closed[spec.name]),
                 per_week=round(len(opened) / weeks, 2),
-                chosen=len(decisions) - sum(dropped.values()),
+                chosen=sum(d.outcome is Outcome.CHOSEN for d in decisions),
                 dropped=dict(sorted(dropped.items())),
+                fan_outs=fan_outs(passed_on[spec.name]),
                 named=tuple((iso(s.at), s.key, why.get(s.id, "")) for s in opened[:SHOWN]),
             )
 
@@ -182,8 +199,30 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     for detector in report.detectors:
         lines += ["", *_detector_lines(detector, names)]
     lines += ["", "Nothing was sent. What would have been done:"]
-    lines += [f"  {count:>9,} x {play}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += [f"  {count:>9,} x {play}{_worked(report, play)}" for play, count in report.plays.items()] or ["  nothing"]
+    lines += ["", *review_lines(report.reviews)] if report.reviews else []
     return "\n".join(lines)
+
+
+def _worked(report: BacktestReport, play: str) -> str:
+    return f", goal reached {report.worked[play]:,} x" if play in report.worked else ""
+
+
+def by_play(reviews: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Play -> `asked` and each verdict -> how many."""
+    found: dict[str, dict[str, int]] = {}
+    for (play, what), count in sorted(reviews.items()):
+        found.setdefault(play, {})[what] = count
+    return found
+
+
+def review_lines(reviews: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
+    """`review of offer: 12 decisions to look at; 3 good, 1 bad`, for each play."""
+    for play, counts in reviews.items():
+        asked = counts.get(ASKED, 0)
+        verdicts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what != ASKED)
+        to_look_at = f"{asked:,} decision{'' if asked == 1 else 's'} to look at" if asked else ""
+        yield f"review of {play}: {'; '.join(part for part in (to_look_at, verdicts) if part)}"
 
 
 def _spoken(noted: str) -> str:
@@ -201,6 +240,7 @@ def _detector_lines(report: DetectorReport, names: int) -> Iterable[str]:
     yield f"{report.detector}{mode}: fired {times} ({report.per_week:g} a week){still}"
     if report.dropped:
         yield "  held back: " + ", ".join(f"{count} at {gate}" for gate, count in report.dropped.items())
+    yield from fan_out_lines(report.fan_outs)
     for at, key, why in report.named[:names]:
         yield f"  {moment(at)}  {key}  {why}".rstrip()
     if report.fired > names:

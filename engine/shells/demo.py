@@ -15,7 +15,7 @@ from rich.table import Table
 import sinks
 from engine.core.effects import Effects
 from engine.errors import OperatorError
-from engine.model import DAY_MS, Decision, Outcome, Signal
+from engine.model import DAY_MS, RESULTS, Decision, Outcome, Signal
 from engine.shells import local
 from engine.shells.company import Company, NearMiss, Story, simulate, write
 from engine.shells.starting import catalog
@@ -96,6 +96,8 @@ class _Shown:
             self._day = day
             self._console.print(f"[bold]{_WEEKDAYS[day % 7]} {iso(decision.at)[:10]}[/bold]")
         done = f"-> {decision.play}" if decision.outcome is Outcome.CHOSEN else f"(not sent, {decision.detail})"
+        if decision.outcome in RESULTS:
+            done = f"({decision.play} {decision.outcome.value}: {decision.detail})"
         colour = _COLOURS[decision.severity.value]
         self._console.print(
             f"  {iso(decision.at)[11:16]}  [{colour}]{escape(decision.why or decision.detector)}[/{colour}] {done}",
@@ -111,7 +113,7 @@ def _summary(store: Store, console: Console) -> None:
         table.add_column(column, no_wrap=True)
     decisions = list(store.decisions())
     for detector in dict.fromkeys(d.detector for d in decisions):
-        own = [d for d in decisions if d.detector == detector]
+        own = [d for d in decisions if d.detector == detector and d.outcome not in RESULTS]
         who = [f"{d.entity} {d.key}" for d in own]
         done = [d.play if d.outcome is Outcome.CHOSEN else f"held back: {d.gate}" for d in own]
         table.add_row(detector, "\n".join(who), "\n".join(done))

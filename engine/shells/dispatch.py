@@ -19,7 +19,7 @@ from engine.shells.faults import fault_point
 from engine.shells.ledger import WAITING, Ledger, Pause, Row, Settled, State
 from engine.shells.outcome import PAUSE_MS, RETRY_AFTER_MAX_MS, SCHEDULE_MS, in_doubt, outlived, settled
 from engine.shells.sending import AT_ONCE, NotSent, Sending, Sent
-from engine.spec.types import Bounds
+from engine.spec.bounds import Bounds
 
 BATCH = 32
 NAP_MS = 1_000

@@ -12,6 +12,7 @@ import msgspec
 from engine.core import erasure
 from engine.core.decide import Units
 from engine.core.entities import Entities
+from engine.core.members import drawers_in
 from engine.core.plan import Plan
 from engine.core.route import RouterChanges
 from engine.errors import OperatorError
@@ -103,6 +104,7 @@ class _Erasing:
         self._store = store
         kept = store.fact(ROUTER)
         now = msgspec.msgpack.decode(kept, type=RouterChanges).progress.tick if kept else 0
+        self._kinds = tuple(plan.kinds)
         self._memory = Memory(store, plan, stalls_from_bytes(store.fact(STALLS)), now)
 
     def run(self, kind: str, keys: Sequence[str]) -> Counter[str]:
@@ -116,6 +118,9 @@ class _Erasing:
         store, memory, name = self._store, self._memory, f"{kind}:{key}"
         entities = self._delete("entities WHERE kind = ? AND key = ?", kind, key)
         memory.entities.stored[kind] = memory.entities.stored.get(kind, 0) - entities
+        for place in drawers_in(self._kinds, kind, key):
+            dropped = self._delete("entities WHERE kind = ? AND key = ?", *place)
+            memory.entities.stored[place[0]] = memory.entities.stored.get(place[0], 0) - dropped
         units = self._delete("units WHERE unit = ?", name)
         strip_others(memory.entities, store.entities_naming(key), name)
         strip_units(memory.units, store.units_naming(key), name)

@@ -6,15 +6,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.moments import spoken_length
 from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
-from engine.model import Decision, Reading, Signal
+from engine.model import RESULTS, Decision, Reading, Signal
+from engine.shells.incidents import member_line, roll_lines
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
+from engine.spec.types import FIRST_STEP
 
 # What was decided for a unit at a moment.
 Others: TypeAlias = Callable[[str, int], Iterable[Decision]]
@@ -32,11 +35,14 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     entity = chain.entities.get(per, key)
     if entity is None and not signals:
         raise OperatorError(f"nothing is known of {per} {key!r}")
-    lines = [f"{detector}, {per} {key}", ""]
+    kind = signals[0].entity if entity is None else per
+    lines = [f"{detector}, {kind} {key}", ""]
     if entity is not None and at is None:
         judge = next((each for each in judges if each.is_for is None or each.is_for(entity)), judges[0])
-        lines += _present(judge, entity, max(chain.now, entity.seen_at))
+        lines += [*_present(judge, entity, max(chain.now, entity.seen_at)), *roll_lines(plan, judge, entity), ""]
     lines += _past(signals, decisions, at, store.decided_at)
+    if at is None:
+        lines += _to_come(signals, chain)
     return "\n".join(lines)
 
 
@@ -67,7 +73,6 @@ def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
     due = (entity.dues or {}).get(judge.index)
     if due:
         yield f"  Next look without an event: {moment(iso(due))}."
-    yield ""
 
 
 def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | None, others: Others) -> Iterator[str]:
@@ -75,14 +80,29 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
         yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
     for signal in signals:
-        if signal.state == "resolved":
+        passed_on = member_line(signal)
+        if passed_on:
+            yield passed_on
+        elif signal.state == "resolved":
             yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
+        else:
+            yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
+        if signal.state == "resolved":
             continue
-        yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
         for reading in signal.readings:
             yield "  " + told(reading)
         yield f"  events: {', '.join(signal.event_ids) or 'none'}"
         yield from _decided(signal, [one for one in decisions if one.signal_id == signal.id], others)
+
+
+def _to_come(signals: Sequence[Signal], chain: Chain) -> Iterator[str]:
+    """The steps that wait, unless something ends them before."""
+    ids = {signal.id for signal in signals}
+    for unit in dict.fromkeys(signal.unit for signal in signals):
+        for waiting in chain.units.get(unit).candidates:
+            if waiting.signal.id in ids and waiting.step != FIRST_STEP:
+                due = moment(iso(waiting.due))
+                yield f"To come: {waiting.play}, step {waiting.step}, at {due}, unless something ends it before"
 
 
 def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> Iterator[str]:
@@ -90,26 +110,29 @@ def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> I
     for at in sorted({decision.at for decision in decisions}):
         when = "" if at == signal.at else f"{moment(iso(at))}  "
         for decision in (one for one in decisions if one.at == at):
-            yield f"  {when}{_result(decision)}"
-            yield from _priority(decision)
+            yield f"  {when}{result_of(decision)}"
+            yield from priority_lines(decision)
         for other in others(signal.unit, at):
             if other.signal_id != signal.id:
-                yield f"  with it for {signal.unit}: {_result(other)}"
-                yield from _priority(other)
+                yield f"  with it for {signal.unit}: {result_of(other)}"
+                yield from priority_lines(other)
     why = next((decision.why for decision in decisions if decision.why), "")
     if why:
         yield f"  {why}"
 
 
-def _result(decision: Decision) -> str:
+def result_of(decision: Decision) -> str:
     result = f"chosen, action {decision.action_id}"
-    if decision.gate:
+    if decision.outcome in RESULTS:
+        result = f"{decision.outcome.value}: {decision.detail}"
+    elif decision.gate:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
     tried = ", ".join(f"{arm} of {experiment}" for experiment, arm in decision.variants.items())
-    return f"{decision.play} for {decision.recipient}: {result}{f' ({tried})' * bool(tried)}"
+    step = f", step {decision.step}," if decision.step else ""
+    return f"{decision.play}{step} for {decision.recipient}: {result}{f' ({tried})' * bool(tried)}"
 
 
-def _priority(decision: Decision) -> Iterator[str]:
+def priority_lines(decision: Decision) -> Iterator[str]:
     """What it weighed beside others, where it had to compete and its play says anything of it, or others were there."""
     if not decision.runner_up and all(factor == 1 for factor in decision.factors.values()):
         return

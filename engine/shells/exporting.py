@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,8 +10,10 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.erasure import concerns
+from engine.core.members import are_drawers_of, group_of, opened
 from engine.core.plan import Plan
 from engine.core.state import Entity
+from engine.core.tasks import Task
 from engine.core.unit_state import UnitState
 from engine.model import Action, DeadLetter, Decision, Json, Signal
 from engine.shells.erasing import is_named, name_of
@@ -37,6 +39,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     episodes: Mapping[str, str]
 
 
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group remembers of one of its members, for one play."""
+
+    group: str
+    play: str
+    last_seen: str
+    event_id: str
+    seen_with: Mapping[str, str]
+    facts: Mapping[str, Json]
+
+
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """An action, and what became of it."""
 
@@ -55,15 +68,20 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The document. `events` and `receipts` are of Kafka only; a state folder's events are in the project's files."""
+    """The document. `events` and `receipts` are of Kafka only; a state folder's events are in the project's files.
+
+    `tasks` wait until a colleague has room for them.
+    """
 
     entity: str
     other_names: list[str] = []
     remembered: list[Known] = []
+    member_of: list[Membership] = []
     unit: UnitState | None = None
     events: list[msgspec.Raw] = []
     signals: list[Signal] = []
     decisions: list[Decision] = []
+    tasks: list[Task] = []
     actions: list[Sent] = []
     receipts: list[msgspec.Raw] = []
     dead_letters: list[Letter] = []
@@ -91,6 +109,23 @@ def known(entity: Entity, plan: Plan, now: int) -> Known:
     )
 
 
+def memberships(drawer: Entity, key: str, plan: Plan) -> Iterator[Membership]:
+    """What a drawer of a group holds of somebody."""
+    for kind, each in plan.kinds.items():
+        for clause in each.clauses:
+            slot = drawer.slots[clause.drawer_at] if clause.drawers == drawer.kind else None
+            member = None if slot is None else opened(slot).get(key)
+            if member is not None:
+                yield Membership(
+                    group=f"{kind}:{group_of(drawer)}",
+                    play=clause.spec.play,
+                    last_seen=iso(member.seen_at),
+                    event_id=member.event_id,
+                    seen_with=member.related,
+                    facts=dict(zip(clause.spec.facts, member.facts, strict=True)),
+                )
+
+
 def is_decided_for(decision: Decision, name: str) -> bool:
     """Is it for, about or to be said to this entity?"""
     return name in (decision.unit, decision.recipient, f"{decision.entity}:{decision.key}")
@@ -105,6 +140,14 @@ def letter_of(letter: DeadLetter) -> Letter:
         position=letter.position,
         raw=letter.raw.decode(errors="replace"),
     )
+
+
+def tasks_about(units: Iterable[UnitState], names: Sequence[str]) -> list[Task]:
+    """What waits at the desks among these units, and was raised for or with one of these names."""
+    desks = [unit.desk for unit in units if unit.desk is not None]
+    coming = [(handover.task, handover.about) for desk in desks for handover in desk.coming if handover.task]
+    waiting = [(one.task, one.about) for desk in desks for one in desk.waiting]
+    return [task for task, about in (*coming, *waiting) if not set(about).isdisjoint(names)]
 
 
 # ---- the local shell's
@@ -132,11 +175,16 @@ def _fill(found: Export, store: Store, chain: Chain, plan: Plan) -> None:
     names = [f"{kind}:{each}" for each in keys]
     entities = [chain.entities.get(kind, each) for each in keys] if kind in plan.kinds else []
     found.remembered = [known(each, plan, max(chain.now, each.seen_at)) for each in entities if each is not None]
+    for place in store.entities_naming(key):
+        drawer = chain.entities.get(*place) if are_drawers_of(place[0], kind) else None
+        found.member_of += [] if drawer is None else memberships(drawer, key, plan)
     found.unit = chain.units.get(found.entity) if store.unit(found.entity) is not None else None
     records = store.db.execute("SELECT record FROM signals WHERE instr(record, ?) ORDER BY at", (key.encode(),))
     signals = [msgspec.msgpack.decode(record, type=Signal) for (record,) in records]
     found.signals = [one for one in signals if any(concerns(one, name) for name in names)]
     found.decisions = [one for one in store.decisions() if any(is_decided_for(one, name) for name in names)]
+    desks = sorted({unit for each in keys for unit in store.units_naming(each)})
+    found.tasks = tasks_about(map(chain.units.get, desks), names)
     rows = {row.action.id: row for name in names for row in store.ledger.about(name)}
     found.actions = [Sent(action=r.action, state=r.state, attempts=r.attempts) for r in rows.values()]
     found.dead_letters = [

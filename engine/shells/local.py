@@ -280,6 +280,7 @@ class LocalShell:
     def _keep_house(self) -> None:
         for table, count in self.partition.keep_house(wall_ms()).items():
             log.info("retention", table=table, deleted=count)
+        self.metrics.note_snoozes(self._configuration.project.policies.snoozes, self._clock())
         for table, at in self._store.oldest().items():
             self.metrics.oldest.labels(table).set(at / 1000)
         for kind, count in self.partition.entity_counts().items():
@@ -311,6 +312,7 @@ class LocalShell:
             self._open_follower()
         await self._start_sending(sinks)
         self._note_reload(fresh.version)
+        self._house_due = 0.0  # so that the numbers are those of the new one
 
     def _note_reload(self, version: str) -> None:
         self.metrics.reload_ok.set(1)

@@ -7,18 +7,22 @@ docs/metrics.md tells each of them; the dashboard and the alerts in deploy/ are 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from platform import python_version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from engine.core.effects import Effects
-from engine.model import Action, Mode, Outcome
+from engine.core.snooze import in_force
+from engine.model import Action, Mode, Outcome, Signal
+from engine.spec.policies import SnoozeSpec
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
 # From milliseconds, which is what a decision takes, to the day that late events bring with them.
 _LATENCIES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_400)
+# How long a person takes, nights and weekends included.
+_ANSWERS_S = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 172_800, 345_600)
 _BATCHES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _RESTORES_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800)
 
@@ -57,6 +61,12 @@ class Metrics:
         made = self.registry
         self.fired = Counter("beforehand_signals_fired", "Signals opened", ["detector", "mode"], registry=made)
         self.resolved = Counter("beforehand_signals_resolved", "Signals closed", ["detector"], registry=made)
+        self.members = Counter(
+            "beforehand_members_addressed",
+            "Signals of groups passed on to members, by the step of the incident",
+            ["detector", "step"],
+            registry=made,
+        )
         self.decisions = Counter(
             "beforehand_decisions",
             "Decisions by outcome and the gate that stopped them",
@@ -69,11 +79,27 @@ class Metrics:
             ["experiment", "arm", "outcome"],
             registry=made,
         )
+        self.reviews = Counter(
+            "beforehand_reviews",
+            "Decisions that went to a person, and verdicts",
+            ["play", "what"],
+            registry=made,
+        )
+        self.snoozes = Gauge("beforehand_snoozes", "Snoozes in force, by what they hold back", ["what"], registry=made)
         self.decision_latency = Histogram(
             "beforehand_event_to_decision_seconds",
             "From the time a decision stands for to the moment it was made",
             ["detector"],
             buckets=_LATENCIES_S,
+            registry=made,
+        )
+
+        self.goals = Counter("beforehand_goals_reached", "Goals reached after a play", ["play"], registry=made)
+        self.time_to_human = Histogram(
+            "beforehand_time_to_human_seconds",
+            "From a hand-off, or another action for a colleague, until a person took it up",
+            ["play"],
+            buckets=_ANSWERS_S,
             registry=made,
         )
 
@@ -117,23 +143,39 @@ class Metrics:
         self.build = Gauge("beforehand_build_info", "Always 1", ["version", "python"], registry=made)
         self.build.labels(version("beforehand"), python_version()).set(1)
 
+    def note_snoozes(self, snoozes: Sequence[SnoozeSpec], now_ms: int) -> None:
+        """How many are in force by now."""
+        for what, count in in_force(snoozes, now_ms).items():
+            self.snoozes.labels(what).set(count)
+
     def note(self, effects: Effects, counts: Mapping[tuple[str, str], int], now_ms: int = 0) -> None:
         """Count what one batch led to. `now_ms` is the wall clock; 0 for recorded events, whose age means nothing."""
         for (what, stream), count in [*counts.items(), *effects.counts.items()]:
             self.counted.labels(what, stream).inc(count)
+        for (play, what), count in effects.reviews.items():
+            self.reviews.labels(play, what).inc(count)
         for letter in effects.dead_letters:
             self.rejected.labels(letter.stream, letter.reason).inc()
         for signal in effects.signals:
-            if signal.state == "firing":
-                self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
-            else:
-                self.resolved.labels(signal.detector).inc()
+            self._note_signal(signal)
         for decision in effects.decisions:
             self.decisions.labels(Outcome(decision.outcome).value, decision.gate).inc()
             for experiment, arm in decision.variants.items():
                 self.variants.labels(experiment, arm, Outcome(decision.outcome).value).inc()
-            if now_ms:
+            if decision.outcome is Outcome.ANSWERED:
+                self.time_to_human.labels(decision.play).observe(decision.took_ms / 1000)
+            elif decision.outcome is Outcome.WORKED and decision.action_id:
+                self.goals.labels(decision.play).inc()
+            elif now_ms:
                 self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
+
+    def _note_signal(self, signal: Signal) -> None:
+        if signal.member is not None:
+            self.members.labels(signal.detector, _step(signal.state, signal.member.step)).inc()
+        elif signal.state == "firing":
+            self.fired.labels(signal.detector, Mode(signal.mode).value).inc()
+        else:
+            self.resolved.labels(signal.detector).inc()
 
     def arrived(self, at_ms: int, now_ms: int) -> None:
         """Note how old an event was when it came; one of a batch is enough, each would cost more than it tells."""
@@ -276,9 +318,10 @@ class WorkerMetrics:
         tally = self._firing.get(partition)
         if tally is None:
             return
-        for signal in effects.signals:
+        own = [signal for signal in effects.signals if signal.member is None]
+        for signal in own:
             tally[signal.detector] += 1 if signal.state == "firing" else -1
-        self._show_firing({signal.detector: 0 for signal in effects.signals})
+        self._show_firing({signal.detector: 0 for signal in own})
 
     def open_signals(self, partition: int) -> Mapping[str, int]:
         """How many signals of each detector are open in a detect partition, to be kept with its state."""
@@ -313,6 +356,11 @@ class WorkerMetrics:
             open_now.update(tally)
         for detector, count in open_now.items():
             self.firing.labels(detector).set(count)
+
+
+def _step(state: str, step: str) -> str:
+    """A member's step as a label: of updates it does not matter which one it is."""
+    return "resolved" if state == "resolved" else step.partition(":")[0]
 
 
 def _seconds(at_ms: int, now_ms: int) -> float:

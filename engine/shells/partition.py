@@ -68,7 +68,7 @@ class Partition:
         self.store.settle()
         self._memory = Memory(self.store, self.plan, stalls, changes.progress.tick, Journal(self.store.db))
         self.chain = Chain(self.plan, self._memory.entities, self._memory.units, stalls)
-        self.chain.now = changes.progress.tick
+        self.chain.resume(changes.progress.tick)
         self._express = Express(self.router, self.chain)
         if self._is_changed():
             self._carry_over(changes.progress.tick)
@@ -250,7 +250,7 @@ def open_chain(store: Store, plan: Plan) -> Chain:
     stalls = stalls_from_bytes(store.fact(STALLS))
     memory = Memory(store, plan, stalls, now)
     chain = Chain(plan, memory.entities, memory.units, stalls)
-    chain.now = now
+    chain.resume(now)
     return chain
 
 

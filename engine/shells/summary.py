@@ -12,6 +12,7 @@ from prometheus_client import Counter as Metric
 from prometheus_client.samples import Sample
 
 from engine.core.effects import Effects
+from engine.shells.backtest import by_play, review_lines
 from engine.shells.ledger import OPEN, Ledger, State
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics
@@ -27,10 +28,12 @@ class Summary:
     def __init__(self) -> None:
         self._opened = 0
         self._set_aside: Counter[str] = Counter()
+        self._reviews: Counter[tuple[str, str]] = Counter()
 
     def watch(self, effects: Effects) -> None:
         """Take in what one batch led to."""
-        self._opened += sum(signal.state == "firing" for signal in effects.signals)
+        self._opened += sum(signal.state == "firing" and signal.member is None for signal in effects.signals)
+        self._reviews += effects.reviews
         self._set_aside.update(letter.reason for letter in effects.dead_letters)
 
     @property
@@ -57,6 +60,7 @@ class Summary:
             yield "actions: " + ", ".join(f"{results[what]:,} {what}" for what in SETTLED if results[what])
         if results["expired"]:
             yield "  expired: too old to be sent, as for recorded events; --event-clock sends as if it were then"
+        yield from review_lines(by_play(self._reviews))
         if going_on := sum(waiting[state] for state in OPEN):
             yield f"  {going_on:,} to be sent or tried again by the next run"
         for state, meaning in ((State.UNKNOWN, "may or may not have arrived"), (State.HELD, "held back")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -14,7 +14,7 @@ from engine.core.plan import compile_plan
 from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
-from engine.spec.policies import Policies
+from engine.spec.policies import ConsentSpec, Policies
 from engine.spec.types import (
     Configuration,
     DetectorSpec,
@@ -30,6 +30,8 @@ from engine.spec.types import (
 EVENTS = "given"
 PROFILES = "with"
 VARIANT = "variant"
+PERSON = "customer"
+ACCOUNTS = ("account",)
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -49,27 +51,38 @@ def run_tests(configuration: Configuration, plugins: Plugins) -> list[Trial]:
     ]
 
 
+def decided_in(
+    configuration: Configuration, plugins: Plugins, detector: DetectorSpec, test: DetectorTest
+) -> tuple[Sequence[Signal], Sequence[Decision]]:
+    """What comes of a test that need not be written down anywhere."""
+    run = _Run(configuration, plugins, detector, test)
+    list(run.failures())
+    return run.signals, run.decisions
+
+
 class _Run:
-    """One detector alone, fed by one test."""
+    """One test: its detector alone, or with `rules` all of them as they run."""
 
     def __init__(
         self, configuration: Configuration, plugins: Plugins, detector: DetectorSpec, test: DetectorTest
     ) -> None:
         self._test = test
+        self._detector = detector.name
         # A detector that is tried out in shadow still has to do what its tests say.
         live = msgspec.structs.replace(detector, mode=Mode.LIVE)
-        project = _stage(configuration.project, detector, test)
+        cast = configuration.detectors if test.rules else (live,)
+        project = _stage(configuration.project, cast, test)
         tried = settled(configuration, _arms(test))
-        alone = msgspec.structs.replace(tried, detectors=(live,), project=project)
-        plan = compile_plan(alone, plugins)
+        plan = compile_plan(msgspec.structs.replace(tried, detectors=cast, project=project), plugins)
         self._chain = Chain(plan)
-        self._router = Router(alone.project, plan.watched)
-        self._signals: list[Signal] = []
-        self._decisions: list[Decision] = []
+        self._router = Router(project, plan.watched)
+        self._profiled = consent_events(project.policies.consent)
+        self.signals: list[Signal] = []
+        self.decisions: list[Decision] = []
         self._refused: list[DeadLetter] = []
 
     def failures(self) -> Iterator[str]:
-        rows = sorted(_rows(self._test), key=lambda row: row[0])
+        rows = sorted(_rows(self._test, self._profiled), key=lambda row: row[0])
         end = max([at for at, _stream, _fields in rows] + [e.at for e in self._test.expect])
         fed = 0
         for expected in sorted(self._test.expect, key=lambda e: end if e.at < 0 else e.at):
@@ -77,7 +90,7 @@ class _Run:
             fed = self._feed_until(rows, fed, until)
             self._chain.take(Tick(until))
             self._collect()
-            yield from _unmet(expected, until, self._signals, self._decisions, self._test.start)
+            yield from _unmet(expected, until, self.signals, self._concerning(expected), self._test.start)
         for letter in self._refused:
             yield f"{_where(self._test.place)}: a given row was refused: {letter.detail}"
 
@@ -95,8 +108,14 @@ class _Run:
 
     def _collect(self) -> None:
         effects = self._chain.drain()
-        self._signals += effects.signals
-        self._decisions += effects.decisions
+        self.signals += [signal for signal in effects.signals if signal.detector == self._detector]
+        self.decisions += effects.decisions
+
+    def _concerning(self, expected: TestExpect) -> list[Decision]:
+        """Those about the play that a line names, whichever detector asked for it, else those of the detector."""
+        if expected.play:
+            return [decision for decision in self.decisions if decision.play == expected.play]
+        return [decision for decision in self.decisions if decision.detector == self._detector]
 
 
 def _arms(test: DetectorTest) -> dict[str, str]:
@@ -105,23 +124,35 @@ def _arms(test: DetectorTest) -> dict[str, str]:
     return {experiment: str(arm) for (word, _dot, experiment), arm in named if word == VARIANT}
 
 
-def _stage(project: ProjectSpec, detector: DetectorSpec, test: DetectorTest) -> ProjectSpec:
+def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorTest) -> ProjectSpec:
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
-    Its rules for deciding are left out: what a detector does must not depend on how often somebody may be written to.
+    Its rules for deciding are left out where the test does not ask for them: what a detector does must not depend on
+    how often somebody may be written to. What people do with a message stays, as it ends the courses of plays.
     """
-    kinds = {name.split(".")[0] for name in test.profile if "." in name} - {VARIANT}
-    described = sorted(kinds) or [detector.per]
-    events = tuple(dict.fromkeys(event for given in test.given for event in given.events))
-    given = StreamSpec(name=EVENTS, events=events + detector.events, lateness_ms=0)
+    said = consent_events(project.policies.consent) if test.rules else ()
+    described = {name.split(".")[0] for name in test.profile if "." in name} - {VARIANT}
+    described |= {PERSON} if said else set()
+    events = tuple(dict.fromkeys(event for given in test.given for event in given.events if event not in said))
+    watched = tuple(event for spec in cast for event in spec.events)
+    given = StreamSpec(name=EVENTS, events=events + watched, lateness_ms=0)
     profiles = [
-        StreamSpec(name=f"{PROFILES}:{kind}", family="profile", describes=kind, lateness_ms=0, events=("profile",))
-        for kind in described
+        StreamSpec(
+            name=f"{PROFILES}:{kind}", family="profile", describes=kind, lateness_ms=0, events=("profile", *said)
+        )
+        for kind in sorted(described) or [cast[0].per]
     ]
-    entities = _plain_entities(project.entities)
-    return msgspec.structs.replace(
-        project, entities=entities, streams=(given, *profiles), wait_ms=0, policies=Policies()
-    )
+    staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=(given, *profiles))
+    if test.rules:
+        return staged
+    return msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))
+
+
+def consent_events(spec: ConsentSpec | None) -> tuple[str, ...]:
+    """What somebody says about being written to comes with the profiles."""
+    if spec is None:
+        return ()
+    return (*spec.given, *spec.withdrawn, *((spec.stop.event,) if spec.stop else ()))
 
 
 def _plain_entities(entities: tuple[EntitySpec, ...]) -> tuple[EntitySpec, ...]:
@@ -133,7 +164,7 @@ def _plain_entities(entities: tuple[EntitySpec, ...]) -> tuple[EntitySpec, ...]:
     )
 
 
-def _rows(test: DetectorTest) -> Iterator[tuple[int, str, dict[str, Json]]]:
+def _rows(test: DetectorTest, profiled: Collection[str]) -> Iterator[tuple[int, str, dict[str, Json]]]:
     """(time, stream, fields) of everything the test gives: first the profiles, then the events."""
     yield from _profiles(test)
     counter = 0
@@ -141,7 +172,8 @@ def _rows(test: DetectorTest) -> Iterator[tuple[int, str, dict[str, Json]]]:
         for at, event, number in _moments(given, test.start):
             counter += 1
             fields: dict[str, Json] = {"id": f"given-{counter}", "event": event, "at": at}
-            yield at, EVENTS, fields | {name: _numbered(value, number) for name, value in given.fields.items()}
+            stream = f"{PROFILES}:{PERSON}" if event in profiled else EVENTS
+            yield at, stream, fields | {name: _numbered(value, number) for name, value in given.fields.items()}
 
 
 def _profiles(test: DetectorTest) -> Iterator[tuple[int, str, dict[str, Json]]]:
@@ -153,7 +185,15 @@ def _profiles(test: DetectorTest) -> Iterator[tuple[int, str, dict[str, Json]]]:
     for kind, values in attributes.items():
         for key in _keys_of(kind, test):
             ids: dict[str, Json] = {"id": f"with-{kind}-{key}", "event": "profile", "at": test.start, kind: key}
-            yield test.start, f"{PROFILES}:{kind}", ids | values
+            beside = _seen_with(kind, key, test) if test.rules else {}
+            yield test.start, f"{PROFILES}:{kind}", beside | ids | values
+
+
+def _seen_with(kind: str, key: str, test: DetectorTest) -> dict[str, Json]:
+    """The account of a customer, so that both are of one unit: the ids in the first row that names the entity."""
+    rows = (given.fields for given in test.given if given.fields.get(kind) == key)
+    first = next(rows, {})
+    return {name: value for name, value in first.items() if name in ACCOUNTS and isinstance(value, str)}
 
 
 def _keys_of(kind: str, test: DetectorTest) -> list[str]:
@@ -196,7 +236,7 @@ def _daily(given: TestGiven, begins: int) -> Iterator[tuple[int, str, int]]:
 def _unmet(
     expected: TestExpect, until: int, signals: list[Signal], decisions: list[Decision], start: int
 ) -> Iterator[str]:
-    fired = [signal for signal in signals if signal.state == "firing"]
+    fired = [signal for signal in signals if signal.state == "firing" and signal.member is None]
     place = _where(expected.place)
     seen = _seen(fired, decisions, start)
     for problem in _problems(expected, fired, signals, decisions):
@@ -230,13 +270,37 @@ def _story(expected: TestExpect, fired: Iterable[Signal]) -> set[str]:
     return {reading.measure for signal in concerned for reading in signal.readings if reading.met}
 
 
-def _unmade(expected: TestExpect, decisions: Iterable[Decision]) -> Iterator[str]:
+def _unmade(expected: TestExpect, decisions: Sequence[Decision]) -> Iterator[str]:
+    """What was expected of decisions, as they stood then: of what was held and decided again, the last."""
     concerned = [d for d in decisions if not expected.fired or d.key == expected.fired]
-    chosen = [d.play for d in concerned if d.outcome is Outcome.CHOSEN]
-    if expected.play and not expected.dropped and expected.play not in chosen:
+    latest = list({(d.signal_id, d.play): d for d in concerned}.values())
+    stopped, outcome = expected.dropped or expected.held, Outcome.HELD if expected.held else Outcome.DROPPED
+    if expected.play and expected.sent_to < 0 and not stopped and not any(d.outcome is Outcome.CHOSEN for d in latest):
         yield f"expected the play {expected.play} to be chosen"
-    if expected.dropped and expected.dropped not in {d.gate for d in concerned}:
-        yield f"expected its decision to be dropped at {expected.dropped}"
+    if stopped and not any(d.gate == stopped and d.outcome is outcome for d in latest):
+        yield f"expected its decision to be {outcome.value} at {stopped}"
+    if expected.runner_up and expected.runner_up not in {d.runner_up for d in latest}:
+        yield f"expected {expected.runner_up} to be the runner-up"
+    if expected.sent_to >= 0 and (got := _recipients(expected.play, decisions)) != expected.sent_to:
+        yield f"expected {expected.play} to be sent to {expected.sent_to}, and {got} got it"
+    yield from _unweighed(expected, latest)
+
+
+def _unweighed(expected: TestExpect, decisions: Sequence[Decision]) -> Iterator[str]:
+    if expected.priority and expected.priority not in {d.priority for d in decisions}:
+        yield f"expected a priority of {expected.priority:g}, and not {_either(d.priority for d in decisions)}"
+    for name, factor in expected.factors.items():
+        found = {d.factors.get(name, 0.0) for d in decisions}
+        if factor not in found:
+            yield f"expected {name} to be {factor:g}, and not {_either(found)}"
+
+
+def _either(numbers: Iterable[float]) -> str:
+    return " or ".join(f"{each:g}" for each in sorted(set(numbers))) or "nothing"
+
+
+def _recipients(play: str, decisions: Iterable[Decision]) -> int:
+    return len({d.recipient for d in decisions if d.play == play and d.outcome is Outcome.CHOSEN})
 
 
 def _is_resolved(key: str, signals: Iterable[Signal]) -> bool:

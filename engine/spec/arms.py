@@ -9,6 +9,7 @@ import msgspec
 from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.draws import Arm, Draw, Experiment
 from engine.spec.experiments import ArmDocument, ExperimentDocument, UseDocument, judge_name, places_of
+from engine.spec.fanout import texts_of
 from engine.spec.nodes import Entry, MappingNode, Node, ScalarNode
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.reading import Written, read
@@ -111,6 +112,7 @@ class _Reading:
             if spec is None:
                 continue
             choices = [part for choice in spec.choices.values() for part in (choice.only_if, choice.unless)]
+            choices += [part for clause in spec.for_each for part in (clause.only_if, clause.unless)]
             if _asks((spec.only_if, spec.unless, *choices), experiment):
                 yield name
 
@@ -204,6 +206,9 @@ class _Reading:
         for detector in self._catalog.detectors.values():
             if usual in detector.plays:
                 check_use(play, detector.name, detector.measures, self._world)
+            for clause in detector.for_each:
+                if (names := texts_of(clause).get(usual)) is not None:
+                    check_use(play, detector.name, detector.measures | names, self._world)
 
     def _detectors(self, node: Node | None, arm: str) -> Iterator[tuple[str, DetectorSpec]]:
         if node is None:

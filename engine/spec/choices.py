@@ -9,6 +9,7 @@ import msgspec
 
 from engine.ports import As
 from engine.spec.eligibility import read_eligibility
+from engine.spec.fanout import is_for_each
 from engine.spec.nodes import ListNode, MappingNode, Node
 from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
@@ -45,7 +46,7 @@ class ReadChoices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_choices(node: Node | None, world: World) -> ReadChoices:
-    """All entries of `then`; whether the plays go together is seen once all of them are read."""
+    """All entries about the entity itself; whether the plays go together is seen once all of them are read."""
     if node is None:
         return ReadChoices()
     if not isinstance(node, ListNode) or not node.items:
@@ -66,7 +67,7 @@ class _Reading:
 
     def entry(self, item: Node) -> Iterator[str]:
         """The plays of one entry."""
-        if _is_later(item, self._world):
+        if is_for_each(item):
             return
         if isinstance(item, MappingNode) and item.get(FIRST_OF) is not None:
             yield from self._first_of(item)
@@ -100,14 +101,6 @@ class _Reading:
             if only_if or unless:
                 self.asked[name] = Choice(only_if=only_if, unless=unless)
             yield name
-
-
-def _is_later(item: Node, world: World) -> bool:
-    """One complaint is enough for an entry that addresses each member of a group."""
-    key = next((key for key, _value in item if key.text == "for_each"), None) if isinstance(item, MappingNode) else None
-    if key is not None:
-        world.report.later(key, key.text)
-    return key is not None
 
 
 def judge_first_of(entry: tuple[str, ...], then: ReadChoices, asking: Collection[str], world: World) -> None:

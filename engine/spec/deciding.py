@@ -9,14 +9,19 @@ import msgspec
 
 from engine.model import HOUR_MS
 from engine.ports import As
+from engine.spec.capacity import read_capacity
 from engine.spec.consent import read_consent
+from engine.spec.handoff import read_hand_off
 from engine.spec.holdout import read_holdout
+from engine.spec.members import FanOutSpec
 from engine.spec.nodes import ListNode, Node
 from engine.spec.policies import ArbitrationSpec, InhibitSpec, LimitSpec, Policies
 from engine.spec.quiet import read_quiet_hours
 from engine.spec.reactions import read_reactions
 from engine.spec.reading import Written, read
 from engine.spec.report import either, near, unknown
+from engine.spec.review import read_review
+from engine.spec.suppress import read_suppress
 from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
 
@@ -59,6 +64,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Collection[str]
     unit: tuple[str, ...]
     streams: tuple[StreamSpec, ...]
+    time_zone: str = "UTC"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +77,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     arbitration: ArbitrationDocument
     holdout: Node | None
     reactions: Node | None
+    suppress: Node | None
+    hand_off: Node | None
+    review: Node | None
+    fan_out: FanOutSpec
+    capacity: Node | None = None
 
 
 def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
@@ -80,8 +91,13 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         quiet_hours=read_quiet_hours(rules.quiet_hours, scope),
         inhibits=tuple(_inhibits(rules.inhibits, known, scope)),
         holdout=read_holdout(rules.holdout, scope),
+        capacity=read_capacity(rules.capacity, known.time_zone, scope),
         arbitration=ArbitrationSpec(per=rules.arbitration.per, again_after_ms=rules.arbitration.again_after),
         reactions=read_reactions(rules.reactions, known.streams, scope),
+        suppress=tuple(read_suppress(rules.suppress, scope)),
+        hand_off=read_hand_off(rules.hand_off, scope),
+        review=read_review(rules.review, known.channels, known.streams, scope),
+        fan_out=rules.fan_out,
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

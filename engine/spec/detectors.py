@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import msgspec
@@ -13,7 +13,9 @@ from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
+from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
+from engine.spec.members import ForEach
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
@@ -53,9 +55,8 @@ class DetectorDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadDetector(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a detector's document: its plays with where each is named; `spec` None where it is unsound.
-
-    `then` is what was read of its plays.
+    """What is known of a detector's document: its plays with where each is named, and what goes to each member of a
+    group; `spec` None where it is unsound. `then` is what was read of its plays.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ReadDetector(msgspec.Struct, frozen=True, kw_only=True):
     measures: frozenset[str]
     spec: DetectorSpec | None
     then: ReadChoices = ReadChoices()
+    for_each: tuple[ForEach, ...] = ()
 
 
 def read_detector(node: MappingNode, world: World) -> ReadDetector:
@@ -78,8 +80,10 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     then = read_choices(document.then, world)
+    for_each = _for_each(document, measures, world)
     tests = read_tests(document.tests, world)
     found = ReadDetector(name=document.detector, plays=then.plays, measures=frozenset(measures), spec=None, then=then)
+    found = msgspec.structs.replace(found, for_each=for_each)
     if when is None:
         return found
     if all(measure.spec for measure in measures.values()):
@@ -89,7 +93,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     _warn_untested(node, document, world)
     spec = _spec(node, document, measures, when, resolve)
     spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(then.plays), tests=tests)
-    spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of)
+    spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
 
@@ -165,3 +169,10 @@ def _judge_why(written: Written[DetectorDocument], measures: frozenset[str], wor
     node = written.nodes.get("why")
     if isinstance(node, ScalarNode):
         check_text(node, measures, world)
+
+
+def _for_each(document: DetectorDocument, measures: Collection[str], world: World) -> tuple[ForEach, ...]:
+    """The entries that go to each member of the group."""
+    items = document.then.items if isinstance(document.then, ListNode) else ()
+    found = [read_for_each(item, document.per, measures, world) for item in items if is_for_each(item)]
+    return tuple(clause for clause in found if clause)

@@ -14,6 +14,7 @@ from engine.spec.yaml import MOST_BYTES, read_documents
 PROJECT = "beforehand.yml"
 DETECTORS = "detectors"
 PLAYS = "playbooks"
+SNOOZES = "snoozes.yml"
 MOST_FILES = 2_000
 
 
@@ -29,6 +30,13 @@ def project_document(folder: Path, report: Report) -> MappingNode | None:
     if not documents and not any(problem.path == str(path) for problem in report.problems):
         report.error(Place(str(path)), "no-project", "the project file is empty")
     return documents[0] if documents else None
+
+
+def snooze_documents(folder: Path, report: Report) -> list[MappingNode]:
+    """Every document of the file with the snoozes; most projects have none."""
+    path = folder / SNOOZES
+    there = path.exists() or path.is_symlink()
+    return list(_mappings(_documents(folder, path, report), report)) if there else []
 
 
 def documents_in(folder: Path, room: str, report: Report) -> list[MappingNode]:

@@ -39,14 +39,14 @@ def read_happened(node: Node, world: World) -> Iterator[Happened]:
 def _condition(node: Node, world: World) -> Happened | None:
     if not isinstance(node, MappingNode):
         named = events(node, world.scope)
-        return Happened(named) if named and _are_named(named, node, world) else None
+        return Happened(named) if named and are_named(named, node, world) else None
     written = read(node, HappenedDocument, world.scope)
-    if written is None or not written.sound or not _are_named(written.value.event, node, world):
+    if written is None or not written.sound or not are_named(written.value.event, node, world):
         return None
     return Happened(written.value.event, written.value.where, written.value.within)
 
 
-def _are_named(named: tuple[str, ...], node: Node, world: World) -> bool:
+def are_named(named: tuple[str, ...], node: Node, world: World) -> bool:
     if ANY_EVENT not in named:
         return True
     world.report.error(node, "bad-event", "every event would do - name those that count")

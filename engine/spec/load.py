@@ -6,22 +6,26 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from engine.errors import Problem, SpecError
 from engine.model import Json
 from engine.ports import Plugins
-from engine.spec import files
+from engine.spec import capacity, files
 from engine.spec.arms import Catalog, read_experiments
 from engine.spec.choices import judge_first_of
 from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
+from engine.spec.fanout import MEMBER_NAMES, check_fan_out, texts_of
+from engine.spec.handoff import check_answers
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.play_parts import check_human
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
 from engine.spec.report import Report, unknown
+from engine.spec.review import check_reviews
+from engine.spec.snoozes import read_snoozes
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
 
@@ -56,6 +60,8 @@ def load_all(
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
+    capacity.check_plays(read_plays, node.get("capacity") if node else None, world)
+    check_answers(project, node, {play.name: play for play in read_plays}, world)
     check_human(node.get("human") if node else None, world)
     catalog = Catalog(
         play_nodes=_by_name(plays, "play"),
@@ -65,11 +71,16 @@ def load_all(
     )
     experiments = read_experiments(node.get("experiments") if node else None, catalog, world)
     _check_cycles(read_detectors, world)
+    shares = {play.name: (play.spec.review_places, play.spec.place) for play in read_plays if play.spec}
+    check_reviews(project.policies.review, node.get("review") if node else None, shares, report)
+    snoozes = files.snooze_documents(folder, report)
+    project = _with_snoozes(project, snoozes, world)
+    _check_fan_out(read_detectors, read_plays, project, world)
     problems = sorted(set(report.problems))
     if report.errors or node is None:
         return None, problems
-    found = _configuration(folder, node, project, read_detectors, read_plays)
-    return msgspec.structs.replace(found, experiments=experiments), problems
+    found = _configuration(folder, (node, *snoozes), project, read_detectors, read_plays)
+    return replace(found, experiments=experiments), problems
 
 
 def _world(
@@ -87,6 +98,7 @@ def _world(
         channels=frozenset(project.channels),
         plays=_names(plays, "play", report),
         detectors=_names(detectors, "detector", report),
+        capacity=project.policies.capacity,
         project=project,
     )
 
@@ -116,9 +128,14 @@ def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, 
 def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
     by_name = {play.name: play for play in plays}
     for detector in detectors:
-        for name in detector.plays:
-            if play := by_name.get(name):
-                check_use(play, detector.name, detector.measures, world)
+        for clause in detector.for_each:
+            for name, known in texts_of(clause).items():
+                if play := by_name.get(name):
+                    check_use(play, detector.name, detector.measures | known, world)
+        chosen = [by_name[name] for name in detector.plays if name in by_name]
+        instead = [play.spec.when_full for play in chosen if play.spec]
+        for play in (*chosen, *(by_name[name] for name in instead if name in by_name)):
+            check_use(play, detector.name, detector.measures, world)
 
 
 def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[ReadPlay], world: World) -> None:
@@ -163,8 +180,27 @@ def _check_cycles(detectors: list[ReadDetector], world: World) -> None:
     report_cycles(waits, world.detectors, world.report)
 
 
+def _with_snoozes(project: ProjectSpec, documents: list[MappingNode], world: World) -> ProjectSpec:
+    snoozes = tuple(each.spec for each in read_snoozes(documents, world))
+    return replace(project, policies=replace(project.policies, snoozes=snoozes)) if snoozes else project
+
+
+def _check_fan_out(detectors: list[ReadDetector], plays: list[ReadPlay], project: ProjectSpec, world: World) -> None:
+    sound = {play.name: play.spec for play in plays if play.spec}
+    check_fan_out([detector.spec for detector in detectors if detector.spec], sound, project, world)
+    by_name = {play.name: play for play in plays}
+    asking = by_name.get(project.policies.fan_out.ask)
+    for detector in detectors if asking else ():
+        if asking and any(not clause.ask for clause in detector.for_each):
+            check_use(asking, detector.name, detector.measures | {*MEMBER_NAMES}, world)
+
+
 def _configuration(
-    folder: Path, node: MappingNode, project: ProjectSpec, detectors: list[ReadDetector], plays: list[ReadPlay]
+    folder: Path,
+    nodes: tuple[MappingNode, ...],
+    project: ProjectSpec,
+    detectors: list[ReadDetector],
+    plays: list[ReadPlay],
 ) -> Configuration:
     sound = tuple(detector.spec for detector in detectors if detector.spec)
     chosen = {play.spec.name: play.spec for play in plays if play.spec}
@@ -172,15 +208,19 @@ def _configuration(
         project=project,
         detectors=sound,
         plays=chosen,
-        version=_version(node, sound, chosen),
+        version=_version(nodes, sound, chosen),
         folder=str(folder),
     )
 
 
-def _version(node: MappingNode, detectors: tuple[DetectorSpec, ...], plays: Mapping[str, PlaySpec]) -> str:
+def _version(nodes: tuple[MappingNode, ...], detectors: tuple[DetectorSpec, ...], plays: Mapping[str, PlaySpec]) -> str:
+    """Of the project file, what is snoozed, the detectors and the plays."""
+    node, *snoozes = nodes
     parts: dict[str, Json] = {
         "project": version_of(node),
         "detectors": {detector.name: detector.version for detector in detectors},
         "plays": {name: play.version for name, play in plays.items()},
     }
+    if snoozes:
+        parts["snoozes"] = [version_of(each) for each in snoozes]
     return digest(parts)

@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
-from engine.spec import play_parts, priority
+from engine.spec import capacity, courses, play_parts, priority
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.messages import Urgency
 from engine.spec.nodes import MappingNode, Node, ScalarNode, text_of
-from engine.spec.play_parts import About, AssignDocument, LinkDocument, PartKeys, read_parts
+from engine.spec.play_parts import About, AssignDocument, LinkDocument, PartKeys, Parts, read_parts
 from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
+from engine.spec.review import read_share
 from engine.spec.types import PlaySpec
 from engine.spec.wording import check_text
 from engine.spec.world import World
@@ -28,6 +29,7 @@ CUSTOMERS_ONLY = (
     "obeys_limits",
     "counts",
     "tags",
+    "suppress",
     *priority.KEYS,
     *play_parts.CUSTOMERS_ONLY,
 )
@@ -60,6 +62,14 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     lever: Annotated[float, As.NUMBER, "percent to put on its priority, or below 0 to take off"] = 0
     chance: Annotated[priority.ChanceDocument | None, "how often it works"] = None
     context: Annotated[Node | None, RAW, "where it is worth more"] = None
+    when_full: Annotated[str, As.TEXT, "the play that is done instead where a colleague has no room"] = ""
+    goal: Annotated[Node | None, RAW, "the event that says it worked, and how long after a message"] = None
+    stop_if: Annotated[Node | None, RAW, "events after which nothing more of it goes out"] = None
+    steps: Annotated[Node | None, RAW, "what follows, if nothing ends it: each with a name and 'after'"] = None
+    while_open: Annotated[bool, As.FLAG, "its steps end when the signal closes"] = True
+    suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed it several times"] = None
+    recommend: Annotated[str, As.TEXT, "what a colleague should do when somebody answers it"] = ""
+    review: Annotated[str, As.TEXT, "how many of its decisions a person looks at, as in 20%"] = ""
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
     human: Annotated[Node | None, RAW, "how the customer reaches a person"] = None
@@ -77,7 +87,8 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
 class ReadPlay(msgspec.Struct, frozen=True):
     """A play, whom it reaches, its tags, and the nodes of its texts; `spec` is None where something in it is wrong.
 
-    `names` are what its texts may name besides what any text may.
+    `names` are what its texts may name besides what any text may, `when_full` is where it names another play, and
+    `steps` are what follows it, each read as a play of its own.
     """
 
     name: str
@@ -86,10 +97,21 @@ class ReadPlay(msgspec.Struct, frozen=True):
     texts: tuple[ScalarNode, ...]
     spec: PlaySpec | None
     names: frozenset[str] = frozenset()
+    when_full: Node | None = None
+    steps: tuple[ReadPlay, ...] = ()
 
 
 def read_play(node: MappingNode, world: World) -> ReadPlay:
     """Read one document; all its problems go to the world's report."""
+    before = world.report.errors
+    first = _read_alone(node, world)
+    course, steps = courses.read_course(node, first.spec, world, _read_alone)
+    spec = msgspec.structs.replace(first.spec, **course) if first.spec and world.report.errors == before else None
+    return msgspec.structs.replace(first, spec=spec, steps=steps)
+
+
+def _read_alone(node: MappingNode, world: World) -> ReadPlay:
+    """The play without what may follow."""
     before = world.report.errors
     written = read(node, PlayDocument, world.scope)
     assert written is not None, node.place
@@ -99,7 +121,9 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
     chance = priority.read_chance(document.chance, written.nodes, world)
     context = tuple(priority.read_context(document.context, world))
     _judge(document, written.nodes, world)
+    review = read_share(document.review, written.nodes, "review", world.scope) if document.review else -1
     found = ReadPlay(document.play, document.to, document.tags, parts.nodes, spec=None, names=parts.names)
+    found = msgspec.structs.replace(found, when_full=written.nodes.get("when_full"))
     if world.report.errors > before:
         return found
     spec = PlaySpec(
@@ -126,9 +150,21 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         lever=document.lever,
         chance=chance,
         context=context,
+        review_places=review,
         only_if=only_if,
         unless=unless,
         place=node.place,
+        when_full=document.when_full,
+        topic=document.topic,
+    )
+    capacity.judge_when_full(spec, written.nodes, world)
+    return msgspec.structs.replace(found, spec=_with_message(spec, parts))
+
+
+def _with_message(spec: PlaySpec, parts: Parts) -> PlaySpec:
+    """The play with all that its message is made of."""
+    return msgspec.structs.replace(
+        spec,
         texts=parts.texts,
         titles=parts.titles,
         human=parts.human,
@@ -136,9 +172,7 @@ def read_play(node: MappingNode, world: World) -> ReadPlay:
         resources=parts.resources,
         link=parts.link,
         assign=parts.assign,
-        topic=document.topic,
     )
-    return msgspec.structs.replace(found, spec=spec)
 
 
 def _part_keys(document: PlayDocument) -> PartKeys:
@@ -182,8 +216,9 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
 def _judge_switches(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> None:
     """Refuse what could not take effect."""
     if document.to != "customer":
+        is_counted = capacity.is_counted(document.to, document.desk, world.capacity)
         for name in CUSTOMERS_ONLY:
-            if name in nodes:
+            if name in nodes and not (is_counted and name in priority.KEYS):
                 world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: customer'")
     priority.judge_numbers(document.value, document.lever, nodes, world)
     for name in priority.KEYS if document.mandatory or document.class_ == "critical" else ():
@@ -214,5 +249,6 @@ def _judge_session(document: PlayDocument, nodes: Mapping[str, Node], world: Wor
 
 def check_use(play: ReadPlay, detector: str, measures: frozenset[str], world: World) -> None:
     """Check the play's texts against the measures of a detector that chooses it."""
-    for node in play.texts:
-        check_text(node, measures | play.names, world, used_by=detector)
+    for each in (play, *play.steps):
+        for node in each.texts:
+            check_text(node, measures | each.names, world, used_by=detector)

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from engine.model import HOUR_MS
+from engine.spec.members import FanOutSpec
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,19 @@ class InhibitSpec(msgspec.Struct, frozen=True, kw_only=True):
     equal: tuple[str, ...] = ()
 
 
+class CapacitySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """So many tasks in a calendar day or week of that zone, for each of those named; `of` empty: everybody's own.
+
+    `waiting` is how many that found no room may wait at most.
+    """
+
+    at_most: int
+    of: tuple[str, ...] = ()
+    per: Literal["day", "week"] = "day"
+    time_zone: str = "UTC"
+    waiting: int = 200
+
+
 class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How many of 10,000 places are held out of everything, and of a class besides."""
 
@@ -85,6 +99,26 @@ class HoldoutSpec(msgspec.Struct, frozen=True, kw_only=True):
     places: int = 0
     places_by_class: Mapping[str, int] = {}
     contact: str = ""
+
+
+class SnoozeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing of `what` (all, play:NAME, detector:NAME, customer:c7) is done from one moment until another."""
+
+    what: str
+    until_ms: int
+    because: str
+    from_ms: int = 0
+
+
+class ReviewSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of 10,000 decisions go to a desk, by a channel; the event with a verdict on one, and what it may say."""
+
+    desk: str
+    channel: str
+    places: int
+    stopped: bool = False
+    verdicts: tuple[str, ...] = ("good", "bad")
+    event: str = "review.verdict"
 
 
 class StopWords(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +140,7 @@ class ConsentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reactions(msgspec.Struct, frozen=True, kw_only=True):
-    """What people do with a message: event type -> opened, clicked, dismissed, replied, acknowledged or bounced.
+    """What is done with a message: event type -> opened, clicked, dismissed, replied, acknowledged, answered, bounced.
 
     A message is remembered for `remember_ms`, so that what is done with it can be told from nothing.
     """
@@ -120,6 +154,27 @@ class Reactions(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.kinds)
 
 
+class Suppress(msgspec.Struct, frozen=True, kw_only=True):
+    """After so many messages that were `ignored` or `dismissed` (`of`) in a span, nothing goes to them for a while."""
+
+    after: int
+    of: tuple[str, ...]
+    within_ms: int
+    for_ms: int
+    ignored_after_ms: int
+
+
+class HandOff(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes over when somebody answers: the play for a colleague, and one for the customer if the desk is `away`.
+
+    `closed` is when the desk is, by the clock of its one zone; None = never.
+    """
+
+    play: str
+    away: str = ""
+    closed: QuietHours | None = None
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent."""
 
@@ -129,4 +184,10 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     inhibits: tuple[InhibitSpec, ...] = ()
     holdout: HoldoutSpec | None = None
     arbitration: ArbitrationSpec = ArbitrationSpec()
+    capacity: tuple[CapacitySpec, ...] = ()
     reactions: Reactions | None = None
+    suppress: tuple[Suppress, ...] = ()
+    hand_off: HandOff | None = None
+    snoozes: tuple[SnoozeSpec, ...] = ()
+    review: ReviewSpec | None = None
+    fan_out: FanOutSpec = FanOutSpec()

@@ -9,9 +9,10 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
-from engine.spec import types
+from engine.spec import bounds
 from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
 from engine.spec.experiments import arms_in
+from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.project_messages import MessageKeys, PreferencesDocument, read_messages
@@ -81,7 +82,9 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     consent: Annotated[Node | None, RAW, "what says whether somebody agreed to be written to"] = None
     inhibits: Annotated[Node | None, RAW, "which open signals mute which plays"] = None
     holdout: Annotated[Node | None, RAW, "who is left alone on purpose, to measure what messages do"] = None
+    capacity: Annotated[Node | None, RAW, "how many tasks a colleague or a desk can do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
+    review: Annotated[Node | None, RAW, "how many decisions a person looks at afterwards"] = None
     languages: Annotated[tuple[str, ...], As.TEXTS, "what texts are written in, the default first"] = ()
     human: Annotated[Node | None, RAW, "how customers reach a person, where a play does not say"] = None
     links: Annotated[Node | None, RAW, "where one-click links lead, and who signs them"] = None
@@ -90,6 +93,9 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     preferences: Annotated[PreferencesDocument, "which attributes say what people prefer"] = PreferencesDocument()
     experiments: Annotated[Node | None, RAW, "what is tried out, on whom, and what each arm changes"] = None
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
+    suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
+    hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
+    fan_out: Annotated[FanOutDocument | None, "above how many members a person is asked first"] = None
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -107,7 +113,7 @@ def read_project(
     _judge(written, entities, scope)
     channels = _channels(document.channels, node, scope)
     kinds = {entity.kind for entity in entities}
-    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams)
+    known = Known(channels=channels, kinds=kinds, unit=document.unit, streams=streams, time_zone=document.time_zone)
     return ProjectSpec(
         project=document.project,
         time_zone=document.time_zone,
@@ -137,7 +143,12 @@ def _rules(document: ProjectDocument) -> Rules:
         inhibits=document.inhibits,
         arbitration=document.arbitration,
         holdout=document.holdout,
+        capacity=document.capacity,
         reactions=document.reactions,
+        suppress=document.suppress,
+        hand_off=document.hand_off,
+        review=document.review,
+        fan_out=read_fan_out(document.fan_out),
     )
 
 
@@ -259,8 +270,8 @@ def _channels(node: Node | None, project: MappingNode, scope: Scope) -> dict[str
 # ---- numbers
 
 
-def _retention(document: RetentionDocument) -> types.Retention:
-    return types.Retention(
+def _retention(document: RetentionDocument) -> bounds.Retention:
+    return bounds.Retention(
         decisions_ms=document.decisions,
         ledger_ms=document.ledger,
         dead_letters_ms=document.dead_letters,
@@ -268,8 +279,8 @@ def _retention(document: RetentionDocument) -> types.Retention:
     )
 
 
-def _bounds(document: BoundsDocument) -> types.Bounds:
-    return types.Bounds(
+def _bounds(document: BoundsDocument) -> bounds.Bounds:
+    return bounds.Bounds(
         event_bytes=document.event_bytes,
         depth=document.depth,
         keys_per_entity_kind=document.keys_per_entity_kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -38,9 +38,10 @@ def read_quiet_hours(node: Node | None, scope: Scope) -> QuietHours | None:
     if written is None or not written.sound:
         return None
     before, document = scope.report.errors, written.value
-    begins, ends = (_minute(name, written, scope) for name in ("from_", "to"))
-    days = tuple(_days(written, scope))
-    _judge_holidays(written, scope)
+    nodes = written.nodes
+    begins, ends = minute_of(document.from_, nodes["from_"], scope), minute_of(document.to, nodes["to"], scope)
+    days = tuple(day_numbers(document.days, nodes.get("days", nodes["to"]), scope))
+    judge_dates(document.holidays, nodes.get("holidays", nodes["to"]), scope)
     for zone in document.unknown_zone:
         judge_zone(written.nodes["unknown_zone"], zone, scope)
     quiet = QuietHours(
@@ -55,31 +56,32 @@ def read_quiet_hours(node: Node | None, scope: Scope) -> QuietHours | None:
     return quiet if scope.report.errors == before else None
 
 
-def _minute(name: str, written: Written[QuietDocument], scope: Scope) -> int:
-    text = getattr(written.value, name)
+def minute_of(text: str, node: Node, scope: Scope) -> int:
+    """The minute of the day; what is no time is reported."""
     found = _TIME.fullmatch(text)
     if found:
         return int(found[1]) * 60 + int(found[2])
-    scope.report.error(written.nodes[name], "bad-time", f"'{text}' is not a time of day - write one like \"21:00\"")
+    scope.report.error(node, "bad-time", f"'{text}' is not a time of day - write one like \"21:00\"")
     return 0
 
 
-def _days(written: Written[QuietDocument], scope: Scope) -> Iterator[int]:
-    for day in written.value.days:
+def day_numbers(days: Iterable[str], node: Node, scope: Scope) -> Iterator[int]:
+    """0 for Monday; what is no day is reported."""
+    for day in days:
         if day in DAYS:
             yield DAYS.index(day)
         else:
             hint = near(day, DAYS) or f" - write {either(DAYS)}"
-            scope.report.error(written.nodes["days"], "bad-choice", f"'{day}' is not a day of the week{hint}")
+            scope.report.error(node, "bad-choice", f"'{day}' is not a day of the week{hint}")
 
 
-def _judge_holidays(written: Written[QuietDocument], scope: Scope) -> None:
-    for day in written.value.holidays:
+def judge_dates(dates: Iterable[str], node: Node, scope: Scope) -> None:
+    """Report what is no date."""
+    for day in dates:
         try:
             date.fromisoformat(day)
         except ValueError:
-            message = f"'{day}' is not a date - write one like 2026-12-25"
-            scope.report.error(written.nodes["holidays"], "bad-date", message)
+            scope.report.error(node, "bad-date", f"'{day}' is not a date - write one like 2026-12-25")
 
 
 def _judge_whole(quiet: QuietHours, written: Written[QuietDocument], scope: Scope) -> None:

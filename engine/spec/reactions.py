@@ -14,7 +14,7 @@ from engine.spec.reading import Written, read
 from engine.spec.types import StreamSpec
 from engine.spec.values import Scope
 
-KINDS = ("opened", "clicked", "dismissed", "replied", "acknowledged", "bounced")
+KINDS = ("opened", "clicked", "dismissed", "replied", "acknowledged", "answered", "bounced")
 
 
 class ReactionsDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +26,9 @@ class ReactionsDocument(msgspec.Struct, frozen=True, kw_only=True):
     replied: Annotated[tuple[str, ...], As.EVENTS, "events that say somebody answered it"] = ("message.replied",)
     acknowledged: Annotated[tuple[str, ...], As.EVENTS, "events that say somebody takes care of it"] = (
         "message.acknowledged",
+    )
+    answered: Annotated[tuple[str, ...], As.EVENTS, "events that say a colleague has answered somebody's reply"] = (
+        "handoff.answered",
     )
     bounced: Annotated[tuple[str, ...], As.EVENTS, "events that say it could not be delivered"] = ("message.bounced",)
     remember: Annotated[int, As.DURATION, "how long a message is remembered for them"] = 30 * DAY_MS

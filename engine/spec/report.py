@@ -22,9 +22,7 @@ LATER = frozenset(
         "forecast_of",
         "date",
         "score",
-        "for_each",
         "fired",
-        "sent_to",
     )
 )
 

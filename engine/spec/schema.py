@@ -13,12 +13,16 @@ import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
+from engine.spec.capacity import CapacityDocument
 from engine.spec.choices import FirstOf, PlayChoice
 from engine.spec.consent import ConsentDocument
+from engine.spec.courses import OF_A_STEP, CourseStepDocument, GoalDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
 from engine.spec.detectors import DetectorDocument
 from engine.spec.experiments import ArmDocument, ExperimentDocument
+from engine.spec.fanout import ForEachDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
@@ -32,7 +36,9 @@ from engine.spec.quiet import QuietDocument
 from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
 from engine.spec.report import Report
+from engine.spec.review import ReviewDocument
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
+from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
 from engine.spec.watch import FORMULA, NAME
@@ -108,12 +114,29 @@ def play_schema() -> Schema:
     raw: Raw = {
         (PlayDocument, "only_if"): ELIGIBILITY,
         (PlayDocument, "unless"): ELIGIBILITY,
+        (PlayDocument, "goal"): _object(GoalDocument),
+        (PlayDocument, "stop_if"): HAPPENINGS,
+        (PlayDocument, "steps"): {"type": "array", "items": _step(), "minItems": 1},
+        (PlayDocument, "suppress"): _some(_object(SuppressDocument)),
         (PlayDocument, "context"): {"type": "array", "items": context, "minItems": 1},
         **{(PlayDocument, key): WORDS for key in ("text", "title", *SENTENCES)},
         (PlayDocument, "human"): HUMAN,
         (PlayDocument, "resources"): {"type": "array", "items": _object(ResourceDocument), "minItems": 1},
     }
     return _titled("Play", _object(PlayDocument, raw))
+
+
+def _step() -> Schema:
+    """A step is written with keys of its own and some of a play's."""
+    own = _object(CourseStepDocument)
+    raw: Raw = {(PlayDocument, key): ELIGIBILITY for key in ("only_if", "unless")}
+    raw = {**raw, **{(PlayDocument, key): WORDS for key in ("text", "title")}, (PlayDocument, "human"): HUMAN}
+    whole = _object(PlayDocument, raw)
+    properties, played = own["properties"], whole["properties"]
+    assert isinstance(properties, dict), own
+    assert isinstance(played, dict), whole
+    shared: Schema = {key: played[key] for key in OF_A_STEP}
+    return {**own, "properties": {**properties, **shared}, "required": ["step", "after", "text"]}
 
 
 def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) -> Schema:
@@ -133,7 +156,11 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "strategy"): _strategy(),
         (ProjectDocument, "teams"): _named(_object(TeamDocument)),
         (ProjectDocument, "experiments"): _named(_experiment()),
+        (ProjectDocument, "capacity"): {"type": "array", "items": _object(CapacityDocument), "minItems": 1},
+        (ProjectDocument, "review"): _object(ReviewDocument),
         (ProjectDocument, "reactions"): _object(ReactionsDocument),
+        (ProjectDocument, "suppress"): _some(_object(SuppressDocument)),
+        (ProjectDocument, "hand_off"): _object(HandOffDocument),
         (ProjectDocument, "kafka"): _object(KafkaDocument),
     }
     return _titled("Project", _object(ProjectDocument, raw))
@@ -189,7 +216,8 @@ def _entry_of_then() -> Schema:
     asked: Raw = {(PlayChoice, "only_if"): ELIGIBILITY, (PlayChoice, "unless"): ELIGIBILITY}
     play = _object(PlayChoice, asked)
     several: Raw = {(FirstOf, "first_of"): {"type": "array", "items": play, "minItems": 2}}
-    return {"anyOf": [play, _object(FirstOf, several)]}
+    each: Raw = {(ForEachDocument, "only_if"): ELIGIBILITY, (ForEachDocument, "unless"): ELIGIBILITY}
+    return {"anyOf": [play, _object(FirstOf, several), _object(ForEachDocument, each)]}
 
 
 def _strategy() -> Schema:
@@ -209,12 +237,13 @@ def _experiment() -> Schema:
 
 
 HAPPENED = _object(HappenedDocument)
+HAPPENINGS = _some({"anyOf": [TEXT, HAPPENED]})
 ELIGIBILITY: Schema = {
     "type": "object",
     "properties": {
         "firing": {"description": "another detector that is firing", **_some(TEXT)},
         "variant": {"description": "the arm of an experiment", **_named(_some(TEXT))},
-        "happened": {"description": "what happened to the person", **_some({"anyOf": [TEXT, HAPPENED]})},
+        "happened": {"description": "what happened to the person", **HAPPENINGS},
     },
     "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
     "additionalProperties": False,
@@ -268,7 +297,9 @@ _ROW: Schema = {
 }
 _LINE: Raw = {
     (ExpectDocument, "at"): {"type": "string"},
+    (ExpectDocument, "factors"): _named({"type": "number"}),
     (ExpectDocument, "fired_in_total"): {"type": "integer", "minimum": 0},
+    (ExpectDocument, "sent_to"): {"type": "integer", "minimum": 0},
 }
 _LINES: Schema = {"type": "array", "items": _object(ExpectDocument, _LINE), "minItems": 1}
 _TESTS: Raw = {

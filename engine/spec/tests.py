@@ -11,6 +11,7 @@ import msgspec
 from engine.model import DAY_MS, Json
 from engine.ports import As
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, plain
+from engine.spec.outcomes import judge_line, read_factors
 from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
 from engine.spec.types import DetectorTest, TestExpect, TestGiven
@@ -33,6 +34,7 @@ class TestDocument(msgspec.Struct, frozen=True, kw_only=True):
     __test__ = False
     name: Annotated[str, As.TEXT, "what it shows, as a sentence"]
     expect: Annotated[Node, RAW, "what has to be so: a list, or the word nothing"]
+    rules: Annotated[bool, As.FLAG, "with all detectors and the project's rules for deciding, as they run"] = False
     start: Annotated[Node | None, RAW, "when it starts: a date or an ISO 8601 time, 2026-01-05 if left out"] = None
     given: Annotated[Node | None, RAW, "rows of events"] = None
     with_: Annotated[Node | None, RAW, "what is known of the entity, as in account.stage: live"] = msgspec.field(
@@ -49,7 +51,12 @@ class ExpectDocument(msgspec.Struct, frozen=True, kw_only=True):
     resolved: Annotated[str, As.TEXT, "the entity whose signal has resolved by then"] = ""
     play: Annotated[str, As.TEXT, "the play that was chosen"] = ""
     fired_in_total: Annotated[Node | None, RAW, "how many signals have fired by then"] = None
-    dropped: Annotated[str, As.TEXT, "the gate at which the decision was held or dropped"] = ""
+    dropped: Annotated[str, As.TEXT, "the gate at which the decision was dropped"] = ""
+    held: Annotated[str, As.TEXT, "the gate at which the decision is held by then"] = ""
+    priority: Annotated[float, As.NUMBER, "what it weighed beside the others"] = 0
+    factors: Annotated[Node | None, RAW, "what that was made of, as in {chance: 0.2}"] = None
+    runner_up: Annotated[str, As.TEXT, "the play that would have gone instead"] = ""
+    sent_to: Annotated[Node | None, RAW, "how many have got the play by then"] = None
     because: Annotated[tuple[str, ...], As.TEXTS, "names that occur in the signal's story"] = ()
 
 
@@ -77,7 +84,8 @@ def _test(node: Node, world: World) -> DetectorTest | None:
         start=start,
         profile=_profile(document.with_, world),
         given=tuple(row for item in given if (row := _given(item, start, world))),
-        expect=_expects(document.expect, start, world) if "expect" in written.nodes else (),
+        expect=_expects(document.expect, start, document.rules, world) if "expect" in written.nodes else (),
+        rules=document.rules,
         place=node.place,
     )
 
@@ -198,18 +206,18 @@ def _days(node: Node | None, scope: Scope) -> Literal["all", "weekdays", "weeken
 # ---- expect
 
 
-def _expects(node: Node, start: int, world: World) -> tuple[TestExpect, ...]:
+def _expects(node: Node, start: int, rules: bool, world: World) -> tuple[TestExpect, ...]:
     if text_written(node) == "nothing":
         return (TestExpect(nothing=True, place=node.place),)
     if not isinstance(node, ListNode) or not node.items:
         message = "write what is expected as a list, as in [{at: 4d, fired: acme}], or the word nothing"
         world.report.error(node, "wrong-type", message)
         return ()
-    lines = [_expect(item, start, world) for item in node.items]
+    lines = [_expect(item, start, rules, world) for item in node.items]
     return tuple(line for line in lines if line)
 
 
-def _expect(node: Node, start: int, world: World) -> TestExpect | None:
+def _expect(node: Node, start: int, rules: bool, world: World) -> TestExpect | None:
     written = read(node, ExpectDocument, world.scope)
     if written is None or not written.sound:
         return None
@@ -218,8 +226,14 @@ def _expect(node: Node, start: int, world: World) -> TestExpect | None:
         world.report.error(node, "missing-key", "nothing is expected here - add fired, resolved or nothing: true")
     if line.nothing and (line.fired or line.fired_in_total):
         world.report.error(node, "bad-expect", "'nothing' and a signal that fired exclude each other")
-    if line.play and line.play not in world.plays:
-        world.report.error(written.nodes["play"], "unknown-play", unknown("play", line.play, world.plays))
+    for play, key in ((line.play, "play"), (line.runner_up, "runner_up")):
+        if play and play not in world.plays:
+            world.report.error(written.nodes[key], "unknown-play", unknown("play", play, world.plays))
+    judge_line({"dropped": line.dropped, "held": line.held}, written.nodes, rules=rules, world=world)
+    if line.sent_to is not None and not line.play:
+        world.report.error(
+            written.nodes["sent_to"], "missing-key", "'sent_to' goes with 'play', which so many have got"
+        )
     return TestExpect(
         at=-1 if line.at is None else _moment(line.at, start, world.scope),
         nothing=line.nothing,
@@ -228,7 +242,12 @@ def _expect(node: Node, start: int, world: World) -> TestExpect | None:
         play=line.play,
         fired_in_total=-1 if line.fired_in_total is None else _total(line.fired_in_total, world.scope),
         dropped=line.dropped,
+        held=line.held,
+        priority=line.priority,
+        factors=read_factors(line.factors, world.scope),
+        runner_up=line.runner_up,
         because=line.because,
+        sent_to=-1 if line.sent_to is None else _total(line.sent_to, world.scope),
         place=node.place,
     )
 

@@ -80,6 +80,8 @@ class Text:
         self.source = source
         self.uses = uses
         self._template = template
+        self._roots = tuple(dict.fromkeys(use.root for use in uses))
+        self._is_plain = "{{" not in source and "{%" not in source
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -88,11 +90,14 @@ class Text:
 
     def render(self, values: Mapping[str, Json], limit: int = MOST_CHARS) -> tuple[str, tuple[str, ...]]:
         """The text, and the names it wanted to show that were missing or null. Never raises."""
+        if self._is_plain:
+            return self.source[:limit], ()
         page = _Page(limit)
+        known = _known({root: values[root] for root in self._roots if root in values})
         names: dict[str, None] = {}
         token = _missing.set(names)
         try:
-            self._template.render_with_context(RenderContext(self._template, globals=_known(values)), page)
+            self._template.render_with_context(RenderContext(self._template, globals=known), page)
         except (LiquidError, StopRender, ArithmeticError, ValueError, TypeError, AttributeError):
             pass  # What was written so far stays: a message cut short is of more use than a step that fails.
         finally:

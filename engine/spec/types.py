@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Scalar, Severity
+from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.bounds import Bounds, Retention
 from engine.spec.broker import KafkaSpec
+from engine.spec.members import ForEach
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
-from engine.spec.policies import Chance, Policies
+from engine.spec.policies import Chance, Policies, Suppress
 
 if TYPE_CHECKING:
     from engine.spec.draws import Experiment
@@ -117,6 +119,7 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     """What must be so at `at` (absolute ms; -1 = at the end of the test).
 
     `nothing`: no signal fired up to then. `fired`: this entity's signal opened by then. `resolved`: closed by then.
+    `dropped` and `held` name the gate that stopped the decision as it stood then; `factors` are those that are asked.
     """
 
     __test__ = False
@@ -127,12 +130,20 @@ class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
     play: str = ""
     fired_in_total: int = -1
     dropped: str = ""
+    held: str = ""
+    priority: float = 0
+    factors: Mapping[str, float] = {}
+    runner_up: str = ""
     because: tuple[str, ...] = ()
     place: Place = Place()
+    sent_to: int = -1
 
 
 class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`)."""
+    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`).
+
+    With `rules`, all detectors take part and the project's rules for deciding hold; without, the detector is alone.
+    """
 
     __test__ = False
     name: str
@@ -140,6 +151,7 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
     profile: Mapping[str, Json]
     given: tuple[TestGiven, ...]
     expect: tuple[TestExpect, ...]
+    rules: bool = False
     place: Place = Place()
 
 
@@ -154,8 +166,9 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
-    `choices` are what `then` asks of a play besides, `first_of` the plays of which the first that may be done is.
-    `variant_of` names the detector of which this is what an arm of an experiment makes of it.
+    `plays` are about the entity itself, `for_each` about its members. `choices` are what `then` asks of a play besides,
+    `first_of` the plays of which the first that may be done is. `variant_of` names the detector of which this is what
+    an arm of an experiment makes of it.
     """
 
     name: str
@@ -181,9 +194,13 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     choices: Mapping[str, Choice] = {}
     first_of: tuple[tuple[str, ...], ...] = ()
     variant_of: str = ""
+    for_each: tuple[ForEach, ...] = ()
 
 
 # ---- plays
+
+# The name of a play's first message among its steps.
+FIRST_STEP = "first"
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -202,6 +219,10 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
     `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
     of the detector. `texts` and `titles` hold what differs by channel or language, `text` and `title` what does not.
+    `when_full` is the play that is done instead where a colleague has no room. `goal` and `stop_if` end its course,
+    which goes through `steps`; with `while_open`, its signal's closing does, too. `recommend`: what a colleague should
+    do when somebody answers. `review_places` of 10,000 decisions are looked at by a person, -1 = as many as the project
+    says.
     """
 
     name: str
@@ -227,8 +248,15 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     lever: float = 0
     chance: Chance | None = None
     context: tuple[Context, ...] = ()
+    review_places: int = -1
     only_if: Eligibility = ()
     unless: Eligibility = ()
+    goal: Happened | None = None
+    stop_if: tuple[Happened, ...] = ()
+    steps: tuple[CourseStep, ...] = ()
+    while_open: bool = True
+    suppress: tuple[Suppress, ...] = ()
+    recommend: str = ""
     place: Place = Place()
     texts: Words = Words()
     titles: Words = Words()
@@ -238,6 +266,15 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     link: LinkSpec | None = None
     assign: Assign | None = None
     topic: str = ""
+    when_full: str = ""
+
+
+class CourseStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows `after_ms` after the message before it, as a play of the same name."""
+
+    name: str
+    after_ms: int
+    play: PlaySpec
 
 
 # ---- the project file
@@ -318,27 +355,6 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     options: Any
     place: Place = Place()
-
-
-class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    decisions_ms: int = 400 * DAY_MS
-    ledger_ms: int = 400 * DAY_MS
-    dead_letters_ms: int = 90 * DAY_MS
-    entities_ms: int = 400 * DAY_MS  # time-to-live of an entity of which nothing more is heard
-
-
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Every bound has a name and a default here."""
-
-    event_bytes: int = 262_144
-    depth: int = 32
-    keys_per_entity_kind: int = 5_000_000
-    record_bytes: int = 1_048_576
-    events_per_batch: int = 2_000
-    seen_ids: int = 1_024
-    send_attempts: int = 8
-    send_timeout_ms: int = 8 * SECOND_MS
-    text_chars: int = 4_000
 
 
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):

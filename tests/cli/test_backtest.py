@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import orjson
 
-from engine.shells.backtest import SHOWN, Backtest, BacktestReport, as_text, decision_lines
+from engine.shells.backtest import SHOWN, Backtest, BacktestReport, as_text, by_play, decision_lines, review_lines
 from engine.shells.wiring import load_configuration, plan_of
 from tests.cli.conftest import PLAY, PROJECT
 
@@ -108,3 +109,8 @@ def test_the_decision_log_does_not_depend_on_the_order_it_came_in(tmp_path: Path
     lines = decision_lines(reversed(run.decisions))
     assert lines == decision_lines(run.decisions)
     assert [orjson.loads(line)["at"] for line in lines] == sorted(decision.at for decision in run.decisions)
+
+
+def test_reviews_are_told_by_play() -> None:
+    counts = by_play(Counter({("offer", "asked"): 1, ("offer", "good"): 2, ("call", "bad"): 1}))
+    assert list(review_lines(counts)) == ["review of call: 1 bad", "review of offer: 1 decision to look at; 2 good"]

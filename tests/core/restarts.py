@@ -43,7 +43,7 @@ class Disk:
             entities.stored[kind] = entities.stored.get(kind, 0) + 1
         waiting = {name for name, (is_waiting, _record) in self.units.items() if is_waiting}
         chain = Chain(plan, entities, Units(self._unit, waiting), stalls)
-        chain.now = self.now
+        chain.resume(self.now)
         return chain
 
     def open_changed(self, plan: Plan) -> Chain:

@@ -16,7 +16,7 @@ from engine.core.plan import Plan
 from engine.core.route import FILES, Router, Row
 from engine.core.state import decode, encode
 from engine.model import DeadLetter
-from engine.spec.types import AllOf, EntitySpec, StreamSpec
+from engine.spec.types import AllOf, EntitySpec, Happened, StreamSpec
 from tests.core.worlds import MONDAY, compare, detector, kept, planned, watch
 
 N = watch("n", "count", "paid", over="10m", panes=5)
@@ -28,6 +28,7 @@ HIGH = detector("high", "customer", AllOf((compare("n", "at_least", 2), compare(
 SUM = detector("sum", "customer", compare("total", "above", 20), TOTAL, cooldown="5m")
 WHERE = detector("where", "customer", compare("dear", "at_least", 2), DEAR)
 FEW = detector("few", "customer", compare("n", "below", 2), N)
+ASKS = detector("asks", "customer", compare("n", "at_least", 3), N, unless=(Happened(("opened", "paid"), (), 60_000),))
 SILENT = detector("silent", "customer", kept("absent", event="paid", within=600_000))
 STREAMS = (StreamSpec(name="usage"), StreamSpec(name="billing"), StreamSpec(name="stalls", stalled_after_ms=30_000))
 
@@ -110,8 +111,8 @@ class Engine:
 
 @pytest.mark.parametrize(
     "specs",
-    [(BUSY,), (BUSY, HIGH), (BUSY, HIGH, SUM, WHERE), (HIGH, FEW), (SUM, SILENT)],
-    ids=["count", "mean", "where", "few", "silent"],
+    [(BUSY,), (BUSY, HIGH), (BUSY, HIGH, SUM, WHERE), (HIGH, FEW), (SUM, SILENT), (ASKS, WHERE)],
+    ids=["count", "mean", "where", "few", "silent", "heard"],
 )
 @given(given_rows=rows(), size=st.sampled_from([1, 3, 100]), writes=st.booleans())
 def test_the_express_way_comes_to_the_same(specs: Any, given_rows: list[Row], size: int, writes: bool) -> None:

@@ -34,7 +34,8 @@ STREAMS = (
     StreamSpec(name="stalls", stalled_after_ms=30_000),
     StreamSpec(name="crm", family="profile", describes="customer"),
 )
-WATCHED = Watched(frozenset(), {"paid": ("customer",), "opened": ("account", "cart", "customer")})
+BY_EVENT = {"paid": ("customer",), "opened": ("account", "cart", "customer")}
+WATCHED = (Watched(frozenset(), BY_EVENT), Watched(frozenset(), BY_EVENT, frozenset({"opened", "closed"})))
 
 DEEP: Json = [[[[[[[[[[7]]]]]]]]]]
 values = st.sampled_from(["", "ada", "x" * 300, 7, 7.5, True, None, [1], {"a": 1}, 1 << 60, DEEP])
@@ -67,12 +68,12 @@ def rows(draw: st.DrawFn) -> list[Row]:
 
 
 @pytest.mark.parametrize("entities", [(PLAIN,), (PLAIN, ACCOUNT), (PLAIN, ACCOUNT, CART)], ids=len)
-@given(given_rows=rows())
+@given(given_rows=rows(), watched=st.sampled_from(WATCHED))
 def test_rows_routed_together_come_to_what_they_come_to_one_by_one(
-    entities: tuple[EntitySpec, ...], given_rows: list[Row]
+    entities: tuple[EntitySpec, ...], given_rows: list[Row], watched: Watched
 ) -> None:
     project = ProjectSpec(entities=entities, streams=STREAMS, bounds=Bounds(depth=8))
-    slowly, quickly = Router(project, WATCHED), Router(project, WATCHED)
+    slowly, quickly = Router(project, watched), Router(project, watched)
     one_by_one = [each for row in given_rows for each in [*slowly.route(row), *slowly.ticks()]]
     letters: list[DeadLetter] = []
     together = list(quickly.route_all(given_rows, letters))

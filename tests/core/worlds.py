@@ -37,7 +37,7 @@ from tests.core.restarts import Disk
 KINDS: dict[str, Any] = dict(detectors.load())
 MONDAY = 1_767_571_200_000  # 2026-01-05 00:00 UTC
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-ENTITIES = ("account", "customer", "session")
+ENTITIES = ("account", "customer", "region", "session")
 
 
 def ms(written: str) -> int:
@@ -201,6 +201,7 @@ class World:
         for name in ("signals", "decisions", "actions", "dead_letters"):
             getattr(self.done, name).extend(getattr(effects, name))
         self.done.counts.update(effects.counts)
+        self.done.reviews.update(effects.reviews)
 
     # ---- what came of it
 

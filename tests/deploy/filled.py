@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.core.effects import Effects
-from engine.model import Action, DeadLetter, Decision, Mode, Outcome, Severity, Signal
+from engine.model import Action, DeadLetter, Decision, Membership, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
+from engine.spec.policies import SnoozeSpec
 
 NOW = 1_772_409_600_000
 
@@ -78,9 +81,14 @@ def an_action(detector: str) -> Action:
 def effects_of(detector: str) -> Effects:
     effects = Effects()
     effects.signals += [a_signal(detector), a_signal(detector, "resolved"), a_signal(detector)]
+    member = Membership(incident="i1", of="s2", group="region", play="call")
+    effects.signals.append(replace(a_signal(detector), id="s2", member=member))
     effects.decisions.append(a_decision(detector))
+    effects.decisions.append(replace(a_decision(detector), outcome=Outcome.WORKED, gate="goal"))
+    effects.decisions.append(replace(a_decision(detector), outcome=Outcome.ANSWERED, gate="hand_off", took_ms=90_000))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
+    effects.reviews["call", "asked"] += 1
     return effects
 
 
@@ -98,6 +106,7 @@ def filled() -> Metrics:
     metrics.batch.observe(0.01)
     metrics.entities.labels("account").set(40)
     metrics.oldest.labels("decisions").set(NOW / 1000)
+    metrics.note_snoozes([SnoozeSpec(what="all", until_ms=NOW + 1, because="a test")], NOW)
     metrics.reload_ok.set(1)
     metrics.reload_at.set(NOW / 1000)
     for stage in ("route", "detect", "decide", "dispatch"):

@@ -117,3 +117,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_the_kill_switch_holds_from_the_next_batch_on(live: Live) -> None:
+    live.break_in("before")
+    live.decided("before")
+    folder = live.detectors.parents[1]
+    (folder / "snoozes.yml").write_text("snooze: all\nuntil: 2999-01-01\nbecause: it writes nonsense\n")
+    live.run.process.send_signal(signal.SIGHUP)
+    live.run.until_it_says("configuration in force")
+    live.break_in("after")
+    live.decided("after")
+    (stopped,) = read_only(live.folder / "state").decisions("break-in", "after")
+    assert (stopped.outcome, stopped.gate) == ("dropped", "snoozed")
+    assert stopped.detail == "everything is snoozed until 2999-01-01 00:00 UTC: it writes nonsense"

@@ -27,7 +27,7 @@ TOP = re.compile(r"^(\w+):", re.MULTILINE)
 PROJECT = {
     "project": "meadow",
     "entities": "{customer: customer, account: account, order: order, session: session, region: region, case: case}",
-    "streams": "{app: {from: app.jsonl}}",
+    "streams": "{app: {from: app.jsonl}, approvals: {from: a.jsonl, events: [fanout.approved, fanout.declined]}}",
     "sinks": "{log: {kind: stdout}, desk: {kind: stdout}, console: {kind: stdout}}",
     "channels": "{email: log, desk: desk, chat: log, system: log, sms: log, push: log}",
     "human": "{by: reply, say: Reply to this message to reach a person.}",
@@ -66,7 +66,9 @@ def folder_with(folder: Path, written: str) -> Path:
     """A configuration around the example. A block that fits no kind of file fails here."""
     keys = set(TOP.findall(written))
     project, play, detector = "", "", ""
-    if "play" in keys:
+    if "snooze" in keys:
+        write(folder / "snoozes.yml", written)
+    elif "play" in keys:
         play = written
     elif keys & DETECTOR_KEYS - {"owner", "reason"}:
         bare = not keys & {"watch", "when"}
@@ -78,12 +80,7 @@ def folder_with(folder: Path, written: str) -> Path:
     else:
         pytest.fail(f"this is no kind of file that is known here, with the keys {keys}")
     names = dict.fromkeys(re.findall(r"[{ ]play: ([a-z-]+)", detector))
-    tags = re.findall(r"\btag: ([a-z-]+)", project)
-    if tags:
-        play = PLAY.format(name="tagged") + f"tags: [{', '.join(tags)}]\n"
-    if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
-        names = ", ".join(muted).split(", ")
-        play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
+    project, play = with_plays_named_in(project, play)
     needed = PROJECT
     if "{en:" in written:
         needed = needed | {"languages": "[en, it]"}
@@ -92,8 +89,9 @@ def folder_with(folder: Path, written: str) -> Path:
     write(folder / "beforehand.yml", completed(project, needed))
     if changed := re.findall(r"plays:\s+{?([a-z-]+):|use: ([a-z-]+)", project):
         named = dict.fromkeys([*names, *(one or other for one, other in changed)])
-        play = "---\n".join(PLAY.format(name=name) + "to: owner\n" * (name in TO_COLLEAGUES) for name in named)
-    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names))))
+        more = [PLAY.format(name=name) + "to: owner\n" * (name in TO_COLLEAGUES) for name in named]
+        play = "---\n".join([*([play] if play else []), *(one for one in more if one.split("\n")[0] not in play)])
+    write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names), detector)))
     muting = [
         *others(project),
         *(LATE + f"detector: {name}\n" for name in re.findall(r"detectors: {([a-z-]+):", project)),
@@ -102,10 +100,39 @@ def folder_with(folder: Path, written: str) -> Path:
     return folder
 
 
-def plays(names: list[str]) -> Iterator[str]:
-    """A play for each name, in turn to another audience, as a detector may have one for each."""
-    for place, name in enumerate(names):
-        yield PLAY.format(name=name) + f"to: {AUDIENCES[place % len(AUDIENCES)]}\n"
+def with_plays_named_in(project: str, play: str) -> tuple[str, str]:
+    """The project and the plays of an example, with a play for each name that its rules mention."""
+    tags = re.findall(r"\btag: ([a-z-]+)", project)
+    if tags:
+        play = PLAY.format(name="tagged") + f"tags: [{', '.join(tags)}]\n"
+    if muted := re.findall(r"mutes: \[?([a-z, -]+)", project):
+        names = ", ".join(muted).split(", ")
+        play = "---\n".join([*([play] if play else []), *(PLAY.format(name=name.strip()) for name in names)])
+    if asking := re.findall(r"\bask: ([a-z-]+)", project):
+        play = "---\n".join([*([play] if play else []), PLAY.format(name=asking[0]) + "to: owner\n"])
+    if "capacity" in TOP.findall(project):
+        play = "---\n".join([*([play] if play else []), PLAY.format(name="task") + "to: owner\n"])
+    if instead := re.findall(r"^when_full: ([a-z-]+)", play, re.MULTILINE):
+        project, play = "capacity: [{at_most: 8}]\n", f"{play}---\n{PLAY.format(name=instead[0])}to: system\n"
+    handed = re.findall(r"hand_off:\s+\{?play: ([a-z-]+)", project)
+    away = re.findall(r"^  away: ([a-z-]+)", project, re.MULTILINE)
+    answering = [PLAY.format(name=name) + "to: owner\n" for name in handed] + [PLAY.format(name=name) for name in away]
+    play = "---\n".join([*([play] if play else []), *answering])
+    return project, play
+
+
+def plays(names: list[str], detector: str) -> Iterator[str]:
+    """A play for each name, in turn to another audience, as a detector may have one for each.
+
+    Where there is `for_each`, its plays go to customers, and those beside it to a colleague.
+    """
+    told = re.findall(r"for_each: .*?play: ([a-z-]+)", detector, re.DOTALL) + re.findall(
+        r"all_clear: ([a-z-]+)", detector
+    )
+    asking = re.findall(r"\bask: ([a-z-]+)", detector)
+    for place, name in enumerate(dict.fromkeys([*names, *told, *asking])):
+        audience = AUDIENCES[place % len(AUDIENCES)] if not told else "customer" if name in told else "owner"
+        yield PLAY.format(name=name) + f"to: {audience}\n"
 
 
 def others(detector: str) -> list[str]:

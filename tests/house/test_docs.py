@@ -17,11 +17,15 @@ import detectors
 import sinks
 from engine import cli
 from engine.spec import (
+    capacity,
     choices,
     consent,
+    courses,
     deciding,
     experiments,
+    fanout,
     filters,
+    handoff,
     happened,
     holdout,
     kafka,
@@ -32,7 +36,10 @@ from engine.spec import (
     project_messages,
     quiet,
     reactions,
+    review,
+    snoozes,
     streams,
+    suppress,
 )
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
@@ -73,10 +80,21 @@ WRITTEN = {
     "arbitration": (deciding.ArbitrationDocument, "deciding.md"),
     "what happened": (happened.HappenedDocument, "detectors.md"),
     "reactions": (reactions.ReactionsDocument, "reactions.md"),
+    "goal": (courses.GoalDocument, "reactions.md"),
+    "step of a course": (courses.CourseStepDocument, "reactions.md"),
+    "suppress": (suppress.SuppressDocument, "reactions.md"),
+    "hand-off": (handoff.HandOffDocument, "reactions.md"),
+    "business hours": (handoff.HoursDocument, "reactions.md"),
     "chance": (priority.ChanceDocument, "deciding.md"),
     "entry of context": (priority.ContextDocument, "deciding.md"),
     "entry of inhibits": (deciding.InhibitDocument, "deciding.md"),
+    "entry of capacity": (capacity.CapacityDocument, "deciding.md"),
+    "review": (review.ReviewDocument, "deciding.md"),
+    "snooze": (snoozes.SnoozeDocument, "deciding.md"),
     "holdout": (holdout.HoldoutDocument, "deciding.md"),
+    "entry of then for each member": (fanout.ForEachDocument, "fan-out.md"),
+    "who is a member": (fanout.SeenInDocument, "fan-out.md"),
+    "flood guard": (fanout.FanOutDocument, "fan-out.md"),
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
     "stream": (streams.StreamDocument, "architecture.md"),

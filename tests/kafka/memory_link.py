@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -51,3 +53,34 @@ class MemoryReader:
         found = [record for record in self.link.records if since <= record.offset < until]
         for at in range(0, len(found), 3):
             yield found[at : at + 3]
+
+
+class MemoryCluster:
+    """Topics with partitions, as far as the stages need them; what is sent is there at once."""
+
+    def __init__(self) -> None:
+        self.places: defaultdict[tuple[str, int], MemoryLink] = defaultdict(MemoryLink)
+
+    async def send(self, topic: str, partition: int, pairs: Iterable[tuple[bytes | None, bytes]]) -> list[Any]:
+        link = self.places[topic, partition]
+        for key, value in pairs:
+            link.records.append(Record(link.next_offset, value, key))
+            link.next_offset += 1
+        return []
+
+    async def append(self, topic: str, partition: int, value: bytes) -> int:
+        return await self.places[topic, partition].append(topic, partition, value)
+
+    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        await self.places[topic, partition].delete_before(topic, partition, offset)
+
+    async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {place: self.places[place].next_offset for place in places}
+
+    @asynccontextmanager
+    async def reader(self, topic: str, partition: int) -> AsyncIterator[MemoryReader]:
+        yield MemoryReader(self.places[topic, partition])
+
+    def since(self, topic: str, partition: int, offset: int, most: int) -> list[Record]:
+        """What a stage would be given next."""
+        return self.places[topic, partition].records[offset : offset + most]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections import defaultdict, deque
 
+from aiokafka import ConsumerRecord
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from engine.shells.kafka.seam import BatchConsumer
+from engine.shells.kafka.seam import Batch, BatchConsumer, Lane
 
 PLACE = TP("events", 0)
 
@@ -56,3 +58,35 @@ def test_faust_still_has_what_the_seam_replaces_and_relies_on() -> None:
     for name in ("_acked_index", "_acked", "_read_offset", "_buffered_partitions", "flow_active", "perform_seek"):
         assert name in text, name
     assert driver.Transport.Consumer is driver.Consumer
+
+
+async def test_what_was_handed_out_before_a_rebalance_and_not_begun_is_left() -> None:
+    """Else the batch that still found room would be taken without those before it, which were dropped."""
+    rounds, taken, may_go_on = [0], list[int](), asyncio.Event()
+
+    async def take(_topic: str, _partition: int, batch: Batch) -> None:
+        taken.append(batch[0].offset)
+        await may_go_on.wait()
+
+    async def acknowledge() -> None:
+        return
+
+    lane = Lane(("events", 0), take, lambda fault: None, lambda: rounds[0])
+    handed = [asyncio.create_task(lane.put(0, [record_at(offset)], acknowledge)) for offset in range(5)]
+    await asyncio.sleep(0.01)
+    assert taken == [0]
+    rounds[0] += 1
+    lane.empty()
+    may_go_on.set()
+    await lane.idle()
+    await asyncio.wait(handed)
+    for offset in range(1, 5):
+        await lane.put(1, [record_at(offset)], acknowledge)
+    while taken[-1] != 4:
+        await asyncio.sleep(0.01)
+    assert taken == [0, 1, 2, 3, 4]
+    await lane.cancel()
+
+
+def record_at(offset: int) -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord("events", 0, offset, 0, 0, None, b"{}", None, 0, 1, ())

@@ -64,6 +64,19 @@ PLAYS = """
 {play: note, to: customer, channel: log, class: service, owner: support, text: "{{ why }}"}
 """
 
+# More for colleagues than they have room for.
+CAPACITY = """
+capacity: [{at_most: 2, time_zone: Europe/Rome}, {of: night-shift, at_most: 1, waiting: 3}]
+"""
+TASKS = """
+{play: visit, to: owner, channel: desk, class: service, owner: success, value: 5, when_full: file,
+ text: "{{ why }}"}
+---
+{play: watch-over, to: owner, desk: night-shift, channel: log, class: service, owner: success, text: "{{ why }}"}
+---
+{play: file, to: system, channel: log, class: service, owner: success, text: "{{ why }}"}
+"""
+
 
 def make(folder: Path, port: int = 9, batch: int = 10, detectors: str = "", record_bytes: int = 1_048_576) -> Path:
     """Write the configuration and an empty data folder. Returns `folder`."""
@@ -78,6 +91,21 @@ def make(folder: Path, port: int = 9, batch: int = 10, detectors: str = "", reco
         path.write_text(text)
     (folder / "data").mkdir(exist_ok=True)
     return folder
+
+
+def add_tasks(config: Path) -> None:
+    """Let the detectors raise tasks for colleagues besides, who can do only so many."""
+    (config / "beforehand.yml").write_text((config / "beforehand.yml").read_text() + CAPACITY)
+    detectors = (config / "detectors/all.yml").read_text().replace("{play: warn}", "{play: warn}, {play: visit}")
+    (config / "detectors/all.yml").write_text(detectors.replace("{play: note}", "{play: note}, {play: watch-over}"))
+    (config / "playbooks/tasks.yml").write_text(TASKS)
+
+
+def put_in_order(data: Path) -> None:
+    """Which of several customers an owner hears of first is told by the whole file alone, if rows come late in it."""
+    for path in data.glob("*.jsonl"):
+        rows = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        path.write_text("".join(sorted(rows, key=lambda line: json.loads(line)["at"])))
 
 
 def event(number: int | str, kind: str, at: int, customer: str, **more: object) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.state import decode, encode
-from engine.model import Action
+from engine.model import Action, Outcome
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.ledger import Ledger, State
 from engine.shells.store import read_only
@@ -90,7 +90,7 @@ def _state(evidence: Evidence) -> Iterator[str]:
 
 
 def _actions(evidence: Evidence) -> Iterator[str]:
-    wanted = {d.action_id: d for d in evidence.oracle.decisions if d.action_id}
+    wanted = {d.action_id: d for d in evidence.oracle.decisions if d.outcome is Outcome.CHOSEN}
     rows = {row.action.id: row for row in _ledger_rows(evidence)}
     if rows.keys() != wanted.keys():
         yield f"the ledger holds {len(rows)} actions, the backtest decided on {len(wanted)}"

@@ -43,7 +43,8 @@ seeds = st.integers(0, 10**6)
 
 def test_the_crowd_meets_every_gate() -> None:
     gates = {"", "cooldown", "resolved", "only_if", "unless", "shadow", "inhibited", "consent", "limits"}
-    gates |= {"quiet_hours", "expired", "arbitration", "holdout"}
+    gates |= {"quiet_hours", "expired", "arbitration", "holdout", "capacity"}
+    gates |= {"goal", "stop_if", "replied", "dismissed", "in_course", "suppressed", "hand_off"}
     met = set()
     for seed in range(12):
         plan = crowd.plan_of_every_kind(rules=True, wait="10m")

@@ -30,14 +30,20 @@ when: {visits: {at_least: 5}}
 then: [{play: call}]
 tests: [{name: quiet, given: [{event: app.opened, account: acme}], expect: nothing}]
 """
+SNOOZE = "snooze: all\nuntil: 2026-01-05T09:00:00Z\nbecause: it is a test\n"
 
 
 def write(folder: Path, kind: str, raw: bytes) -> None:
     """A configuration in which the file of `kind` (detector, play, project) is the given one."""
-    places = {"project": "beforehand.yml", "play": "playbooks/bad.yml", "detector": "detectors/bad.yml"}
-    sound = {"project": PROJECT, "play": PLAY, "detector": DETECTOR}
+    places = {
+        "snooze": "snoozes.yml",
+        "project": "beforehand.yml",
+        "play": "playbooks/bad.yml",
+        "detector": "detectors/bad.yml",
+    }
+    sound = {"project": PROJECT, "play": PLAY, "detector": DETECTOR, "snooze": SNOOZE}
     # A project under test stands alone, so that its faults do not show up again as unknown names elsewhere.
-    wanted = ("project",) if kind == "project" else ("project", "play", "detector")
+    wanted = ("project",) if kind == "project" else ("project", "play", "detector", "snooze")
     for name in wanted:
         path = folder / places[name]
         path.parent.mkdir(parents=True, exist_ok=True)

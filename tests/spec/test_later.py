@@ -40,11 +40,6 @@ LATER = {
         ["score"],
     ),
     "a date": ('when: {date: {of: account.ends_on, before: 20d, at: "08:00"}}\n', ["date"]),
-    "each member": (
-        f"watch: {{visits: {COUNT}}}\nwhen: {{visits: {{above: 1}}}}\n"
-        "then: [{for_each: customer, seen_in: {event: app.opened}, play: call, at_most: 100 per hour}]\n",
-        ["for_each"],
-    ),
 }
 
 

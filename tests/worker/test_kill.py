@@ -9,7 +9,9 @@ from random import Random
 import pytest
 
 from engine.shells.faults import WORKER_POINTS
+from engine.shells.wiring import load_configuration
 from engine.spec.types import KafkaSpec
+from tests.kill.project import add_tasks, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import Worker, World
 
@@ -59,6 +61,24 @@ def test_killed_at_each_named_point_it_loses_nothing_and_repeats_nothing(
     """`count` 1 is the first time after each start, 2 the one that follows it. Each has work of its own to die in."""
     world = new_world(kafka).feed()
     for point in [point for point in WORKER_POINTS if point[0] in stages]:
+        killed_at(world, f"{point}:{count}")
+    worker = world.worker()
+    world.until_done(150, worker)
+    assert worker.stop() == 0, worker.said()
+    world.verify()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_killed_while_tasks_go_round_it_loses_nothing_and_repeats_nothing(
+    count: int, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    """What decide hands to owners comes back to it; each count dies in another batch of the way."""
+    world = new_world(kafka)
+    add_tasks(world.folder / "config")
+    put_in_order(world.folder / "data")
+    world.configuration = load_configuration(world.folder / "config")
+    world.feed()
+    for point in [point for point in WORKER_POINTS if point[0] == "C"]:
         killed_at(world, f"{point}:{count}")
     worker = world.worker()
     world.until_done(150, worker)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.shells.wiring import load_configuration
-from engine.spec.types import KafkaSpec
+from engine.spec.broker import KafkaSpec
+from tests.kill.project import add_tasks, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import working
 
@@ -41,6 +44,22 @@ quiet_hours: {from: "20:00", to: "07:30", unknown_zone: [Europe/Rome, America/Ne
 inhibits: [{firing: break-in, mutes: note}]
 holdout: {salt: parity, share: 20%}
 """
+
+
+@pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
+def test_an_owner_has_room_for_as_much_as_in_a_backtest(
+    partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    world = new_world(kafka, partitions=partitions, events=3_000, seed=5)
+    add_tasks(world.folder / "config")
+    put_in_order(world.folder / "data")
+    world.configuration = load_configuration(world.folder / "config")
+    world.feed()
+    with working(world, workers) as running:
+        world.until_done(120, *running)
+    world.verify()
+    decided = [(d["play"], d["outcome"], d["gate"]) for d in world.decisions().values()]
+    assert {("call", "held", "capacity"), ("call", "chosen", ""), ("file", "chosen", "")} <= set(decided)
 
 
 def test_a_worker_keeps_the_rules_as_a_backtest_does(kafka: KafkaSpec, new_world: NewWorld) -> None:
@@ -113,3 +132,60 @@ def test_a_worker_shapes_messages_and_tries_things_out_as_a_backtest_does(
     assert {decision["gate"] for decision in decisions} >= {"", "first_of", "experiment", "only_if"}
     arms = {arm for decision in decisions for arm in decision.get("variants", {}).items()}
     assert arms == {("warmer", arm) for arm in ("as-now", "warm", "none")} | {("later", "three"), ("later", "four")}
+
+
+COURSES = """
+limits: [{at_most: 6, over: 1d}]
+quiet_hours: {from: "22:00", to: "06:00", unknown_zone: [Europe/Rome]}
+holdout: {salt: courses, share: 10%}
+reactions: {replied: ticket.opened, opened: login, answered: login.failed, clicked: none.such, remember: 5d}
+suppress: {after: 2, of: ignored, within: 2d, for: 12h, ignored_after: 2h}
+hand_off: {play: take-over, away: away, business_hours: {from: "09:00", to: "17:00", time_zone: Europe/Rome}}
+"""
+PLAYS = """
+play: warn
+channel: sms
+class: service
+owner: fraud-desk
+text: "Was this you? {{ why }}"
+unless: {happened: {event: ticket.opened, within: 20m}}
+goal: {event: login, within: 3h}
+chance: {guess: 30%}
+while_open: false
+steps:
+  - {step: again, after: 40m, channel: log, text: "{{ why }}"}
+  - {step: ring, after: 1h, to: owner, channel: desk, tier: 3, text: "Ring {{ customer.id }}"}
+---
+{play: call, to: owner, channel: desk, class: service, owner: success, title: Call them, text: "{{ why }}"}
+---
+{play: note, channel: log, class: service, owner: support, text: "{{ why }}", stop_if: login.failed}
+---
+{play: take-over, to: owner, channel: desk, class: service, owner: support, text: "{{ hand_off.sent }}"}
+---
+{play: away, channel: log, class: service, owner: support, text: "From {{ hand_off.opens }} on."}
+"""
+
+
+def test_courses_and_hand_offs_go_the_same_way_on_a_worker(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    """Reactions reach the unit over Kafka like profiles, whatever its partitions are read by, and when.
+
+    Late rows are put in order first: what they do to an answer that has been given meanwhile depends on how late they
+    are, which over several partitions is another thing than in one file.
+    """
+    world = new_world(kafka, partitions=4, events=3_000, seed=5)
+    config = world.folder / "config"
+    project = config / "beforehand.yml"
+    project.write_text(project.read_text() + COURSES)
+    (config / "playbooks" / "all.yml").write_text(PLAYS)
+    for path in (world.folder / "data").glob("*.jsonl"):
+        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+        path.write_text("\n".join(sorted(lines, key=lambda line: int(json.loads(line)["at"]))) + "\n")
+    world.configuration = load_configuration(config)
+    world.feed()
+    with working(world, 2) as running:
+        world.until_done(120, *running)
+    world.verify()
+    decisions = world.decisions().values()
+    gates = {decision["gate"] for decision in decisions}
+    assert gates >= {"", "goal", "replied", "suppressed", "in_course", "hand_off", "unless", "stop_if", "holdout"}
+    assert {decision.get("step", "")[:6] for decision in decisions} == {"", "again", "ring", "answer"}

@@ -20,7 +20,7 @@ import msgspec
 
 from engine.core.seen import unpack_ids
 from engine.core.state import Stored, decode, encode
-from engine.model import Action, DeadLetter, Decision
+from engine.model import Action, DeadLetter, Decision, Outcome
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.kafka import wire
 from engine.shells.kafka.dispatch import DispatchPartition, Sending
@@ -177,7 +177,7 @@ def _theirs(evidence: Evidence) -> Iterator[tuple[tuple[str, str], Stored]]:
 
 
 def _actions(evidence: Evidence) -> Iterator[str]:
-    wanted = {d.action_id: d for d in evidence.oracle.decisions if d.action_id}
+    wanted = {d.action_id: d for d in evidence.oracle.decisions if d.outcome is Outcome.CHOSEN}
     if evidence.ledger.keys() != wanted.keys():
         yield f"the ledger holds {len(evidence.ledger)} actions, the backtest decided on {len(wanted)}"
     effects = _effects(evidence)

@@ -219,7 +219,7 @@ class World:
             return f"not all is read: {behind}"
         receipts = {line["action_id"]: line["what"] for line in self.reading.values(self.topics.receipts)}
         settled = sum(what in {"delivered", "unknown"} for what in receipts.values())
-        chosen = sum(bool(json.loads(line)["action_id"]) for line in self.oracle())
+        chosen = sum(json.loads(line)["outcome"] == "chosen" for line in self.oracle())
         return "" if settled >= chosen else f"{settled} of {chosen} actions are settled"
 
     def _has_ended(self) -> bool:

@@ -1,7 +1,8 @@
 """The decide stage: signals in, one decision for each candidate out, and an action where it was chosen.
 
 Signals reach one unit from many partitions of detect. They wait until each of those has told that it is past their
-moment, and are then taken in order of time, so that it makes no difference which partition was quicker.
+moment, and are then taken in order of time, so that it makes no difference which partition was quicker. Tasks for
+owners who have a capacity go round once more: see `assign.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from engine.core.assign import Assign
 from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
@@ -18,6 +20,7 @@ from engine.core.state import Stalls
 from engine.model import Signal
 from engine.shells.erasing import strip_units
 from engine.shells.kafka import wire
+from engine.shells.kafka.assign import Assigning
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory
@@ -42,12 +45,17 @@ class DecidePartition(Remembering):
     def __init__(self, shared: Shared, partition: int, writer: str) -> None:
         super().__init__(shared, partition, writer, shared.topics.candidates, shared.topics.log_decide)
         self._sources = {f"{shared.topics.events}/{number}" for number in range(shared.partitions)}
+        self._peers = {f"{shared.topics.candidates}/{number}" for number in range(shared.partitions)}
 
     def _restore(self) -> None:
         head, configuration = self.replica.head, self._plan.configuration
         self._flow = msgspec.msgpack.decode(head.facts.get(FLOW, b"\x90"), type=Flow)
         self._memory = Memory(self.replica, self._plan, Stalls(), self._flow.now)
         self._decide = Decide(configuration, self._memory.units, self._effects)
+        self._decide.passed = self._announced = self._flow.now
+        self._has_capacity = bool(configuration.project.policies.capacity)
+        assign = Assign(configuration, self._memory.units, self._effects)
+        self._assigning = Assigning(self.replica, assign, self._peers, waits_for_all=self._has_capacity)
         # Keys sort as the candidates are to be taken.
         self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
         heapify(self._pending)
@@ -59,14 +67,19 @@ class DecidePartition(Remembering):
 
     def _settle(self) -> None:
         self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))
+        self._assigning.settle()
         self._memory.save()
 
     def _put_out(self, effects: Effects) -> None:
         topics = self._shared.topics
+        # What an owner had room for may be for a unit of another partition.
         for decision in effects.decisions:
-            self._out.put(topics.decisions, self.partition, decision.unit.encode(), wire.encode(decision))
+            self._out.keyed(topics.decisions, decision.unit.encode(), wire.encode(decision))
         for action in effects.actions:
-            self._out.put(topics.actions, self.partition, action.unit.encode(), wire.encode(action))
+            self._out.keyed(topics.actions, action.unit.encode(), wire.encode(action))
+        if self._has_capacity and self._flow.now > self._announced:
+            self._out.to_all(topics.candidates, wire.Mark(self._source, self._flow.now))
+            self._announced = self._flow.now
 
     # ---- stepping over records
 
@@ -76,6 +89,7 @@ class DecidePartition(Remembering):
                 self._message(wire.read_message(record.value or b""))
             else:
                 self._wait(record.value or b"")
+            self._pass_on(record.offset)
 
     def _wait(self, value: bytes) -> None:
         """Put a candidate into its place in time; one that is written a second time is known by where it came from."""
@@ -85,11 +99,23 @@ class DecidePartition(Remembering):
             return
         self._flow.taken[candidate.source] = place
         key = f"{candidate.at:015d} {candidate.source} {candidate.offset:015d} {candidate.number:06d}"
-        heappush(self._pending, (key, candidate))
-        self.replica.row(PENDING, key, value)
+        if candidate.handover is None:
+            heappush(self._pending, (key, candidate))
+            self.replica.row(PENDING, key, value)
+        elif not (self._erased and self._is_erased(candidate)):
+            self._assigning.wait(key, candidate.handover, value)
+
+    def _pass_on(self, offset: int) -> None:
+        """To the owners, what taking the record at this offset has led to."""
+        handovers, self._effects.handovers = self._effects.handovers, []
+        for number, one in enumerate(handovers):
+            task = wire.Candidate(one.owner, one.at, self._source, offset, number, handover=one)
+            self._out.keyed(self._shared.topics.candidates, one.owner.encode(), wire.encode(task))
 
     def _message(self, message: wire.Message) -> None:
-        if isinstance(message, wire.Mark):
+        if isinstance(message, wire.Mark) and self._assigning.is_source(message.source):
+            self._assigning.reach(message)
+        elif isinstance(message, wire.Mark):
             flow = self._flow
             flow.reached[message.source] = max(message.at, flow.reached.get(message.source, 0))
             if flow.reached.keys() >= self._sources:
@@ -118,6 +144,7 @@ class DecidePartition(Remembering):
             self._apply(candidate)
         self._decide.on_tick(until)
         self._flow.now = until
+        self._assigning.decided(until)
         if self._erased:
             self._forget_erased()
 
@@ -136,7 +163,8 @@ class DecidePartition(Remembering):
         """Is it for or about somebody who was erased?"""
         if _names(candidate).isdisjoint(self._erased):
             return False
-        self._effects.counts["erased", candidate.signal.detector if candidate.signal else "profile"] += 1
+        what = candidate.signal.detector if candidate.signal else "task" if candidate.handover else "profile"
+        self._effects.counts["erased", what] += 1
         return True
 
     def _erase(self, erase: wire.Erase) -> None:
@@ -146,6 +174,7 @@ class DecidePartition(Remembering):
         self.replica.drop_units([name])
         strip_units(self._memory.units, self.replica.units_naming(erase.key), name)
         self._strip_pending(name)
+        self._assigning.forget(name)
         self._forgetting.ask()
 
     def _strip_pending(self, name: str) -> None:
@@ -169,6 +198,8 @@ def _names(candidate: wire.Candidate) -> set[str]:
     """Whom it is for and about, masked."""
     signal, profile = candidate.signal, candidate.profile
     names = {masked(candidate.unit)} | (names_in(profile.entities) if profile is not None else set())
+    if candidate.handover is not None:
+        names |= {masked(name) for name in candidate.handover.about}
     return names if signal is None else names | {masked(f"{signal.entity}:{signal.key}")}
 
 

@@ -17,6 +17,7 @@ from engine.core.chain import UNIT
 from engine.core.detect import Detect
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in
+from engine.core.members import drawers_in
 from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
 from engine.shells.erasing import strip_others
@@ -199,7 +200,8 @@ class DetectPartition(Remembering):
         for signal in signals:
             at = now if signal.at >= now else min(now, signal.at + self._lateness[signal.detector])
             at = max(at, self._tick + 1)
-            self.open_signals[signal.detector] += 1 if signal.state == "firing" else -1
+            if signal.member is None:
+                self.open_signals[signal.detector] += 1 if signal.state == "firing" else -1
             number = self._number(offset)
             self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal, due=due))
         self._raised += signals
@@ -270,9 +272,11 @@ class DetectPartition(Remembering):
         """Forget an entity, here and in the commit to come, and whatever the records of others say of it."""
         name, entities = f"{erase.entity}:{erase.key}", self._memory.entities
         self._remember_erased(name, erase.until)
-        if entities.get(erase.entity, erase.key) is not None:
-            entities.drop(erase.entity, erase.key)
-        self.replica.drop_entities([(erase.entity, erase.key)])
+        gone = [(erase.entity, erase.key), *drawers_in(self._plan.kinds, erase.entity, erase.key)]
+        for place in gone:
+            if entities.get(*place) is not None:
+                entities.drop(*place)
+        self.replica.drop_entities(gone)
         strip_others(entities, self.replica.entities_naming(erase.key), name)
         self._drop_held(name)
         self._forgetting.ask()

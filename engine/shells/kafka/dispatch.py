@@ -169,7 +169,7 @@ class DispatchPartition:
 
     async def take(self, records: Sequence[RawRecord]) -> None:
         """Take a batch into the ledger. When this returns, it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh = unread(records, self.position)
+        fresh = await unread(self._shared, (self.topic, self.partition), records, self.position)
         if not fresh:
             return
         for record in fresh:

@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 
+from engine.core.decide import decode_unit
 from engine.core.erasure import concerns
+from engine.core.handing import OWNER
+from engine.core.members import are_drawers_of
 from engine.core.state import Layout, Stalls
 from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision
 from engine.shells.erasing import is_named, name_of
-from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of
+from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of, memberships, tasks_about
 from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
@@ -57,8 +60,10 @@ class _Exporting:
         found = Export(entity=f"{kind}:{key}", other_names=names)
         keys = [key, *names]
         await self._remembered(found, kind, keys)
+        await self._memberships(found, kind, key)
         await self._written(found, [f"{kind}:{each}" for each in keys])
         await self._sent(found, [f"{kind}:{each}" for each in keys])
+        await self._waiting(found, [f"{kind}:{each}" for each in keys])
         async for record in records_of(self._link, self._topics.dead_letters):
             letter = None if record.key == NOTED else wire.read_letter(record.value or b"")
             if letter is not None and any(is_named(letter, each) for each in keys):
@@ -79,6 +84,36 @@ class _Exporting:
                 async for commit in self._commits(self._topics.log_decide, partition):
                     copy.take(commit)
                 found.unit = Memory(copy, self._plan, Stalls(), 0).units.get(name) if copy.row_of_unit else None
+
+    async def _memberships(self, found: Export, kind: str, key: str) -> None:
+        """What groups remember of somebody, whichever partition has them."""
+        for partition in range(self._partitions):
+            copies: dict[tuple[str, str], _Copy] = {}
+            layouts: list[Layout] = []
+            async for commit in self._commits(self._topics.log_detect, partition):
+                layouts += [msgspec.msgpack.decode(content, type=Layout) for content in commit.layouts]
+                for row in commit.entities:
+                    if are_drawers_of(row[0], kind):
+                        copies.setdefault((row[0], row[1]), _Copy(row[0], row[1])).row = row
+                for name in commit.gone:
+                    copies.pop(name, None)
+            for name, copy in sorted(copies.items()):
+                if copy.row is None or key.encode() not in copy.row[4]:
+                    continue
+                for layout in layouts:
+                    copy.add_layout(layout)
+                drawer = Memory(copy, self._plan, Stalls(), 0).entities.get(*name)
+                found.member_of += [] if drawer is None else memberships(drawer, key, self._plan)
+
+    async def _waiting(self, found: Export, names: list[str]) -> None:
+        """The tasks that wait at anybody's desk."""
+        desks: dict[str, bytes] = {}
+        for partition in range(await partitions_of(self._link, self._topics.log_decide)):
+            async for commit in self._commits(self._topics.log_decide, partition):
+                desks |= {unit: record for unit, _, record in commit.units if unit.startswith(OWNER)}
+                for unit in commit.gone_units:
+                    desks.pop(unit, None)
+        found.tasks = tasks_about(map(decode_unit, desks.values()), names)
 
     async def _commits(self, log: str, partition: int) -> AsyncIterator[Commit]:
         until = (await self._link.ends([(log, partition)]))[log, partition]

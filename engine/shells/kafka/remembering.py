@@ -114,7 +114,8 @@ class Remembering(ABC):
 
     async def take(self, records: Sequence[RawRecord]) -> None:
         """Take a batch. When this returns, all of it counts. Raises Fenced, KafkaError, OperatorError."""
-        fresh, begin = unread(records, self.position), 0
+        place, begin = (self.topic, self.partition), 0
+        fresh = await unread(self._shared, place, records, self.position)
         for at, record in enumerate(fresh):
             if record.key is None and is_configure(record):
                 await self._take(fresh[begin:at])

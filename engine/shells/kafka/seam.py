@@ -76,16 +76,22 @@ async def seek_back(consumer: Any) -> Mapping[Any, int | None]:
 
 
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer, with batches instead of records in its messages."""
+    """Faust's consumer, with batches instead of records in its messages.
+
+    `round` counts the rebalances. What was handed out before one and not begun by then is fetched again, so it must not
+    be taken as well: those between it and what was taken would seem to have been taken too.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._underway: dict[TP, deque[int]] = {}
+        self.round = 0
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self.round += 1
         for partition in revoked:
             self._underway.pop(partition, None)
         await super().on_partitions_revoked(revoked)
@@ -138,7 +144,7 @@ class BatchConsumer(driver.Consumer):
         self._underway.setdefault(tp, deque()).append(last.offset)
         # Faust looks for gaps between messages; inside a batch there is nothing to look for.
         self._read_offset[tp] = last.offset - 1
-        value: Any = batch  # Faust says bytes, and hands on what it gets
+        value: Any = (self.round, batch)  # Faust says bytes, and hands on what it gets
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -183,7 +189,7 @@ class Seam:
         session_timeout_ms: int,
     ) -> None:
         drivers.TRANSPORTS.aliases["batch"] = f"{__name__}:BatchTransport"
-        self._lanes: dict[Place, _Lane] = {}
+        self._lanes: dict[Place, Lane] = {}
         servers = connection["bootstrap_servers"]
         servers = [servers] if isinstance(servers, str) else list(servers)
         self.app = faust.App(
@@ -259,9 +265,10 @@ class Seam:
             place = (event.message.topic, event.message.partition)
             lane = await self._lane_of(place)
             if lane is not None:
-                await lane.put(event.value, partial(stream.ack, event))
+                handed_in, batch = event.value
+                await lane.put(handed_in, batch, partial(stream.ack, event))
 
-    async def _lane_of(self, place: Place) -> _Lane | None:
+    async def _lane_of(self, place: Place) -> Lane | None:
         """The lane of a partition, None if it is not ours any more: whoever has it then gets its batches again."""
         while place not in self._lanes and TP(*place) in self.app.consumer.assignment():
             await asyncio.sleep(0.01)
@@ -273,7 +280,11 @@ class Seam:
             await self._lanes.pop(place).cancel()
         await self._assigned(places)
         for place in places - self._lanes.keys():
-            self._lanes[place] = _Lane(place, self._take, self._failed)
+            self._lanes[place] = Lane(place, self._take, self._failed, self._round)
+
+    def _round(self) -> int:
+        consumer: Any = self.app.consumer
+        return int(consumer.round)
 
     async def _on_revoked(self, _app: Any, revoked: Any = (), **_: Any) -> None:
         """What waits is dropped, as it comes again; what is being taken comes to its end, if it is quick."""
@@ -284,31 +295,37 @@ class Seam:
             await asyncio.wait([asyncio.ensure_future(lane.idle()) for lane in lanes], timeout=2)
 
 
-class _Lane:
-    """The batches of one partition, taken one after another."""
+class Lane:
+    """The batches of one partition, taken one after another. What was handed out in an earlier `round` is left."""
 
-    def __init__(self, place: Place, take: Take, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, place: Place, take: Take, failed: Callable[[BaseException], None], round_now: Callable[[], int]
+    ) -> None:
         self.reached = -1
         self._place = place
         self._take = take
         self._failed = failed
-        self._queue: asyncio.Queue[tuple[Batch, Acknowledge]] = asyncio.Queue(maxsize=2)
+        self._round = round_now
+        self._queue: asyncio.Queue[tuple[int, Batch, Acknowledge]] = asyncio.Queue(maxsize=2)
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._is_over = False
         self._turn = asyncio.Lock()
         self._task = asyncio.create_task(self._run())
 
-    async def put(self, batch: Batch, acknowledge: Acknowledge) -> None:
+    async def put(self, handed_in: int, batch: Batch, acknowledge: Acknowledge) -> None:
+        """Take a batch that was handed out in this round, when its turn comes."""
         if not self._is_over:
-            await self._queue.put((batch, acknowledge))
+            await self._queue.put((handed_in, batch, acknowledge))
 
     async def _run(self) -> None:
         while True:
-            batch, acknowledge = await self._queue.get()
+            handed_in, batch, acknowledge = await self._queue.get()
             self._is_idle.clear()
             try:
                 async with self._turn:
+                    if handed_in != self._round():
+                        continue
                     await self._take(*self._place, batch)
             except asyncio.CancelledError:
                 raise

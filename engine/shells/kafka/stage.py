@@ -94,11 +94,25 @@ class Out:
         await acknowledged(pending)
 
 
-def unread(records: Sequence[RawRecord], position: int) -> Sequence[RawRecord]:
-    """The records from a position on, as those before it were taken already."""
-    if not records or records[0].offset >= position:
+class Skipped(OperatorError):
+    """Records lie between those that were taken and those that came."""
+
+
+async def unread(
+    shared: Shared, place: tuple[str, int], records: Sequence[RawRecord], position: int
+) -> Sequence[RawRecord]:
+    """The records of one of our own topics from a position on, as those before it were taken already.
+
+    Raises Skipped if some that the broker still has did not come, KafkaError. Whoever starts anew gets them.
+    """
+    if not records or records[0].offset == position:
         return records
-    return [record for record in records if record.offset >= position]
+    if records[0].offset < position:
+        return [record for record in records if record.offset >= position]
+    if (await shared.link.begins([place]))[place] <= position:
+        topic, partition = place
+        raise Skipped(f"{topic}/{partition}: offset {records[0].offset} came where {position} was to come")
+    return records
 
 
 # ---- a configuration that travels

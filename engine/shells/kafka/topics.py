@@ -134,7 +134,15 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         "events, each once for every entity that is watched, and how far time has come",
         _stamped(events),
     )
-    yield _topic(kafka, "candidates", unit, "detect", "decide", "signals that opened or closed, and profiles", events)
+    yield _topic(
+        kafka,
+        "candidates",
+        f"{unit}; of a task its owner",
+        "detect, decide",
+        "decide",
+        "signals that opened or closed, profiles, what else a unit hears, and tasks on their way to owners",
+        events,
+    )
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)
     yield _topic(kafka, "actions", unit, "decide", "dispatch", "what is to be sent", decisions)
     yield _topic(kafka, "receipts", unit, "dispatch", "yours, if you like", "what became of each action", decisions)

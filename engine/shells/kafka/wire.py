@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.digest import seen_digest
+from engine.core.tasks import Handover
 from engine.model import DeadLetter, Event, Routed, Signal
 
 
@@ -71,6 +72,9 @@ Message: TypeAlias = Mark | Configure | Erase
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """What detect hands to decide: a signal, or an event that the unit is to hear of, most often a `profile`.
 
+    Or decide to itself: a task on its way to an owner.
+
+
     `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
     where it came from, so that it is taken once however often it was written. `due` is set where a timer raised it: the
     moment at which that timer was to run, which may be long past.
@@ -84,6 +88,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     signal: Signal | None = None
     profile: Addressed | None = None
     due: int = 0
+    handover: Handover | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -283,6 +283,7 @@ class Worker:
                 await self._seam.between_batches(place, stage.keep_house)
         for kind, count in self._owned.measure().items():
             self.metrics.entities.labels(kind).set(count)
+        self.metrics.note_snoozes(self._configuration.project.policies.snoozes, wall_ms())
 
     # ---- a changed configuration
 
@@ -322,6 +323,7 @@ class Worker:
     def _note_reload(self) -> None:
         self.metrics.reload_ok.set(1)
         self.metrics.reload_at.set(wall_ms() / 1000)
+        self.metrics.note_snoozes(self._configuration.project.policies.snoozes, wall_ms())
         version, count = self._configuration.version, len(self._configuration.detectors)
         log.info("configuration in force", version=version, detectors=count)
 
