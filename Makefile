@@ -12,10 +12,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint units kafka bench bench-kafka soak lock clean
+.PHONY: help setup demo test lint units kafka bench bench-kafka bench-quality soak lock clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the environment in .venv (the others do it by themselves)
 
@@ -53,6 +53,9 @@ bench: $(READY) ## Measure speed and print the figures
 
 bench-kafka: $(READY) $(KAFKA)/.ready .make/bench/.ready ## Measure the worker on a real Kafka, beside other stream processors
 	$(BIN)/python benchmarks/kafka.py
+
+bench-quality: $(READY) ## Measure how right the models are, on the logs in the folder BEFOREHAND_REAL_DATA
+	$(BIN)/python benchmarks/quality/run.py
 
 # The others live in an environment of their own, so that what they need never meets what we need.
 .make/bench/.ready: benchmarks/requirements-kafka.txt

@@ -234,7 +234,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
     `variants` are the arms of the experiments that it is part of.
     `step` is its place in the play's course. What came of an action is written down likewise: `worked` when its goal
-    was reached, `answered` when a colleague took it up, after `took_ms`.
+    was reached, `answered` when a colleague took it up, after `took_ms`. `after` is what came back of an earlier action
+    and led to this one (`email rejected`).
     """
 
     id: str
@@ -263,6 +264,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: str = ""
     took_ms: int = 0
     incident: str = ""
+    after: str = ""
     variants: Mapping[str, str] = {}
 
 
@@ -271,8 +273,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
     `about` is the entity whose signal led to it, as `kind:key`. `context` are lines that a colleague should know beside
-    the text: what was sent before, what was answered, what is recommended. `language` is that of the texts, "" where
-    the project names none.
+    the text: what was sent before, what was answered, what is recommended. `zones` are the time zones in which it has
+    to be day for it to be sent; none where it heeds no quiet hours. `language` is that of the texts, "" where the
+    project names none.
     """
 
     id: str
@@ -297,8 +300,39 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     readings: tuple[Reading, ...] = ()
     about: str = ""
     context: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
     language: str = ""
     human: HumanPath | None = None
     resources: tuple[Resource, ...] = ()
     link: Link | None = None
     variants: Mapping[str, str] = {}
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of an action: a state of the ledger, after how many attempts, and when in wall time.
+
+    `entities` are those it was for and about, by kind.
+    """
+
+    action_id: str
+    channel: str
+    what: str
+    at: int
+    attempts: int
+    why: str = ""
+    play: str = ""
+    recipient: str = ""
+    unit: str = ""
+    entities: Mapping[str, str] = {}
+
+
+class Recall(msgspec.Struct, frozen=True, tag="recall"):
+    """Actions of a unit that must not be sent any more, if they have not been yet, and why; as of an event time.
+
+    `why` names nobody.
+    """
+
+    unit: str
+    action_ids: tuple[str, ...]
+    why: str
+    at: int

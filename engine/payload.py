@@ -60,7 +60,7 @@ def iso(at: int) -> str:
 
 def _data(action: Action) -> dict[str, Json]:
     fields: dict[str, Json] = msgspec.to_builtins(action)
-    del fields["id"], fields["at"]
+    del fields["id"], fields["at"], fields["zones"]
     fields["class"] = fields.pop("purpose")
     fields["expires_at"] = iso(action.expires_at) if action.expires_at else None
     return {name: _mapped(value, cleaned if name in _FOR_PEOPLE else _sound) for name, value in fields.items()}

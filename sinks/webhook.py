@@ -32,8 +32,9 @@ import orjson
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
+from engine.core.matching import read_path
 from engine.errors import OperatorError
-from engine.model import DAY_MS, HOUR_MS, SECOND_MS, Action
+from engine.model import DAY_MS, HOUR_MS, SECOND_MS, Action, Json
 from engine.outbound import Answer, NoAnswer, Outbound, Resolve
 from engine.payload import cleaned, encoded
 from engine.ports import As, Delivered, Rejected, Retry, Secret, SinkContext, Unknown, Verdict
@@ -71,6 +72,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: Annotated[bool, As.FLAG, "the receiver drops an id that it has seen before"] = True
     idempotent_for: Annotated[int, As.DURATION, "how long the receiver remembers ids"] = DAY_MS
     allow_private: Annotated[bool, As.FLAG, "allow plain http and addresses inside private networks"] = False
+    done_when: Annotated[
+        dict[str, str], As.MAPPING, "what a 2xx answer has to say, field by field, for it to count as done"
+    ] = {}
 
 
 class Sink:
@@ -101,7 +105,8 @@ class Sink:
         answer = await self._out.post(self._options.url, body, self._headers(action.id, body, now))
         if isinstance(answer, NoAnswer):
             return of_silence(answer)
-        return of_answer(msgspec.structs.replace(answer, body=self._redacted(answer.body)), now)
+        answer = msgspec.structs.replace(answer, body=self._redacted(answer.body))
+        return of_answer(answer, now, self._options.done_when)
 
     async def close(self) -> None:
         out, self._out = self._out, None
@@ -142,11 +147,14 @@ def of_silence(silence: NoAnswer) -> Verdict:
     return Unknown(silence.why) if silence.sent else Retry(silence.why)
 
 
-def of_answer(answer: Answer, now: datetime) -> Verdict:
-    """What a status code means for the action."""
+def of_answer(answer: Answer, now: datetime, done_when: Mapping[str, str] | None = None) -> Verdict:
+    """What a status code means for the action, and with `done_when` what a 2xx answer says."""
     status = answer.status
     why = f"answered {status}{_said(answer.body)}"
     if 200 <= status < 300:
+        undone = _undone(answer.body, done_when or {})
+        if undone:
+            return Rejected(f"answered {status}, but {undone}{_said(answer.body)}")
         return Delivered(reference=_reference(answer.body))
     if status in NOT_ACCEPTED:
         return Retry(why, after_ms=retry_after_ms(answer.headers, now))
@@ -178,12 +186,31 @@ def _said(body: bytes) -> str:
 
 def _reference(body: bytes) -> str:
     """The receiver's own id, if its answer is a JSON object with one."""
+    found = _fields(body).get("id")
+    return cleaned(str(found))[:WHY_CHARS] if isinstance(found, str | int) else ""
+
+
+def _undone(body: bytes, done_when: Mapping[str, str]) -> str:
+    """Which field does not say what it has to, in words; "" if all do."""
+    said = _fields(body) if done_when else {}
+    for name, wanted in done_when.items():
+        if _as_text(read_path(said, name)) != wanted:
+            return f"{name} is not {wanted}"
+    return ""
+
+
+def _as_text(value: Json) -> str:
+    """As it would be written in YAML."""
+    return orjson.dumps(value).decode() if isinstance(value, bool) else str(value)
+
+
+def _fields(body: bytes) -> dict[str, Json]:
+    """The JSON object that was answered, {} where it was anything else."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return ""
-    found = said.get("id") if isinstance(said, dict) else None
-    return cleaned(str(found))[:WHY_CHARS] if isinstance(found, str | int) else ""
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _check_url(name: str, options: Options) -> None:

@@ -12,7 +12,7 @@ from engine.core.effects import Effects
 from engine.core.entities import Entities
 from engine.core.plan import Plan
 from engine.core.state import Stalls
-from engine.model import Record, Routed, StreamResumed, StreamStalled, Tick
+from engine.model import Receipt, Record, Routed, StreamResumed, StreamStalled, Tick
 
 UNIT = "unit"
 
@@ -21,15 +21,22 @@ class Chain:
     """Feed it records in order; what they led to stands in `effects` until the shell takes it."""
 
     def __init__(
-        self, plan: Plan, entities: Entities | None = None, units: Units | None = None, stalls: Stalls | None = None
+        self,
+        plan: Plan,
+        entities: Entities | None = None,
+        units: Units | None = None,
+        stalls: Stalls | None = None,
+        *,
+        is_trial: bool = False,
     ) -> None:
+        """`is_trial` as in Decide."""
         self.plan = plan
         self.effects = Effects()
         self.entities = entities or Entities()
         self.units = units or Units()
         self.stalls = stalls or Stalls()
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
-        self.decide = Decide(plan.configuration, self.units, self.effects)
+        self.decide = Decide(plan.configuration, self.units, self.effects, is_trial=is_trial)
         self.assign = Assign(plan.configuration, self.units, self.effects)
         self.resume(0)
         self._handed_over = 0
@@ -92,6 +99,12 @@ class Chain:
         if self.effects.handovers:
             self.assign.take(self.effects.handovers)
             self.effects.handovers = []
+
+    def take_receipts(self, receipts: Iterable[Receipt]) -> None:
+        """What became of actions; the next tick decides what follows."""
+        self._hand_over()
+        for receipt in receipts:
+            self.decide.on_receipt(receipt, self.now)
 
     def drain(self) -> Effects:
         """Everything since the last drain; signals not yet handed over are handed over first."""

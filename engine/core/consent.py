@@ -15,6 +15,7 @@ from engine.core.preference import preferred_channel, unwanted_topic
 from engine.core.unit_state import Candidate, UnitState, Word
 from engine.model import Event, Json
 from engine.spec.policies import ConsentSpec, StopWords
+from engine.spec.types import PlaySpec
 
 # Channels and purposes come from outside, so what is remembered of one person is bounded.
 MOST_WORDS = 100
@@ -85,16 +86,38 @@ def missing_consent(candidate: Candidate) -> str:
 
 def _words(candidate: Candidate, spec: ConsentSpec) -> Iterator[Word]:
     """All that was said about this channel and a purpose of this play."""
-    purposes = ("", candidate.play.purpose, *candidate.play.tags)
-    for word in candidate.unit.consent.get(candidate.recipient, ()):
-        if word.channel in ("", candidate.channel) and word.purpose in purposes:
-            yield word
+    yield from _spoken(candidate.unit, candidate.recipient, candidate.channel, candidate.play)
     attribute = spec.attributes.get(candidate.channel)
     if attribute and candidate.play.purpose == "marketing":
         said = candidate.profile_of(candidate.recipient.partition(":")[0]).get(attribute)
         if isinstance(said, bool):
             at = candidate.unit.attribute_times.get(candidate.recipient, {}).get(attribute, 0)
             yield Word(candidate.channel, "marketing", given=said, at=at)
+
+
+def _spoken(unit: UnitState, whose: str, channel: str, play: PlaySpec) -> Iterator[Word]:
+    """What they have said in words of their own, not what their profile says."""
+    purposes = ("", play.purpose, *play.tags)
+    for word in unit.consent.get(whose, ()):
+        if word.channel in ("", channel) and word.purpose in purposes:
+            yield word
+
+
+def is_refused(unit: UnitState, whose: str, channel: str, play: PlaySpec, spec: ConsentSpec) -> str:
+    """Why something that was decided must not go out any more; "" if it may. Names nobody.
+
+    It is asked after every word and every profile that comes, so that what counts is a no that is the newest.
+    """
+    words = list(_spoken(unit, whose, channel, play))
+    attribute = spec.attributes.get(channel, "") if play.purpose == "marketing" else ""
+    said = unit.attributes.get(whose, {}).get(attribute) if attribute else None
+    if isinstance(said, bool):
+        at = unit.attribute_times.get(whose, {}).get(attribute, 0)
+        words.append(Word(channel, "marketing", given=said, at=at))
+    newest = min(words, key=_newest_first, default=None)
+    if newest is None or newest.given:
+        return ""
+    return f"they do not want {newest.purpose or 'anything'} by {channel} any more"
 
 
 # ---- the channel

@@ -34,12 +34,22 @@ from engine.core.incidents import (
 from engine.core.inhibit import remember_firing
 from engine.core.limits import remember_sent
 from engine.core.listening import Listening
+from engine.core.recall import recalled
+from engine.core.receipts import (
+    RECEIPT,
+    are_recorded,
+    followed_by,
+    note_came,
+    read_receipt,
+    remember_underway,
+    taken_for_done,
+)
 from engine.core.records import Records
 from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
 from engine.core.tasks import Handover, round_after
 from engine.core.unit_state import Candidate, UnitState, again
-from engine.model import Action, Routed, Signal
+from engine.model import Action, Receipt, Routed, Signal
 from engine.ports import NEVER
 from engine.spec.types import Configuration, PlaySpec
 
@@ -83,7 +93,8 @@ class Units:
 class Decide:
     """One partition's decide step. Effects are appended to `effects`."""
 
-    def __init__(self, configuration: Configuration, units: Units, effects: Effects) -> None:
+    def __init__(self, configuration: Configuration, units: Units, effects: Effects, *, is_trial: bool = False) -> None:
+        """`is_trial`: nothing is sent, so a remedy is taken to work, unless it is recorded what became of it."""
         self.units = units
         self.effects = effects
         # Everything up to this moment has been decided.
@@ -97,6 +108,7 @@ class Decide:
         self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
         self._listening = Listening(configuration)
         self._courses = Courses(configuration)
+        self._takes_for_done = is_trial and not are_recorded(configuration)
         # When each unit has to be looked at, the earliest first. Units read from a store may be due at any time.
         self._dues: list[tuple[int, str]] = [(0, name) for name in sorted(units.waiting)]
 
@@ -105,7 +117,9 @@ class Decide:
     def on_event(self, routed: Routed) -> None:
         """What a unit is to hear of: profiles, what somebody agreed to, and every event that some rule asks about."""
         event, review = routed.event, self._project.policies.review
-        if review is not None and event.event == review.event:
+        if event.event == RECEIPT:
+            self._came_back(routed.key, *read_receipt(event), event.at)
+        elif review is not None and event.event == review.event:
             if counted := verdict_of(review, self.units.change(routed.key), event):
                 self.effects.reviews[counted] += 1
         elif event.event in self._listening.types:
@@ -125,9 +139,20 @@ class Decide:
         consent = self._project.policies.consent
         if consent is not None and is_consent(event, consent):
             remember_consent(unit, name, event, consent)
-            return
-        known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
-        keep_newest(known, times, event.attributes, event.at)
+        else:
+            known, times = unit.attributes.setdefault(name, {}), unit.attribute_times.setdefault(name, {})
+            keep_newest(known, times, event.attributes, event.at)
+        if consent is not None and unit.underway:
+            self.effects.recalls += recalled(routed.key, unit, name, self._plays, consent, event.at)
+
+    def on_receipt(self, receipt: Receipt, now: int) -> None:
+        """What became of an action, as of the event time that has been reached."""
+        if any(one.action_id == receipt.action_id for one in self.units.get(receipt.unit).underway):
+            self._came_back(receipt.unit, receipt.action_id, receipt.what, now)
+
+    def _came_back(self, name: str, action_id: str, what: str, at: int) -> None:
+        note_came(self.units.change(name), action_id, what, at)
+        self._wake(name, at)
 
     def on_signal(self, signal: Signal) -> None:
         unit = self.units.change(signal.unit)
@@ -184,6 +209,7 @@ class Decide:
             self._split(unit, at)
             while (now := self._next_moment(unit)) <= at:
                 self._hear(unit, now)
+                unit.candidates += followed_by(unit, now, self._plays, self.effects.returned)
                 if unit.candidates:
                     self._decide(unit, now)
             self._forget_resolved(unit)
@@ -206,8 +232,9 @@ class Decide:
         A gathering closes `wait` after its first one came.
         """
         gathering = [one.since + self._project.wait_ms for one in unit.candidates if not one.due]
-        others = [one.due for one in unit.candidates if one.due] + [one.at for one in unit.heard]
-        return min([*gathering, *others], default=NEVER)
+        others = [one.due for one in unit.candidates if one.due]
+        told = [one.at for one in unit.heard] + [one.at for one in unit.came]
+        return min([*gathering, *others, *told], default=NEVER)
 
     def _next_look(self, unit: UnitState) -> int:
         return min([self._next_moment(unit), *(signal.at for signal in unit.waiting)])
@@ -284,7 +311,12 @@ class Decide:
             remember_sent(candidate, is_shadow=False)
             remember_told(candidate)
             self._courses.note(candidate, action)
-        if (stop is None or not stop.until) and (step := self._courses.after(candidate, stop)):
+            remember_underway(candidate, action.id)
+            if self._takes_for_done:
+                taken_for_done(candidate, action.id)
+        # The step that follows waits already where this one is on its second way.
+        is_for_good = (stop is None or not stop.until) and not candidate.refused
+        if is_for_good and (step := self._courses.after(candidate, stop)):
             candidate.unit.candidates.append(step)
 
     def _review(self, candidate: Candidate) -> None:
@@ -298,7 +330,8 @@ class Decide:
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
         held = again(candidate, candidate.now, until, candidate.step)
-        held.round = candidate.round + 1
+        held.round, held.answer = candidate.round + 1, candidate.answer
+        held.refused, held.after, held.has_worked = candidate.refused, candidate.after, candidate.has_worked
         candidate.unit.candidates.append(held)
 
     def _hand_over(self, candidate: Candidate) -> Action:

@@ -8,7 +8,7 @@ import orjson
 import xxhash
 
 from engine.core.tasks import Handover
-from engine.model import Action, DeadLetter, Decision, Routed, Signal
+from engine.model import Action, DeadLetter, Decision, Recall, Routed, Signal
 
 RAW_KEPT = 65_536
 
@@ -17,27 +17,32 @@ class Effects:
     """`counts` is (what, stream) -> how many: what is neither a signal nor a dead letter, such as duplicates.
 
     `reviews` is (play, `asked` or a verdict) -> how many.
+    `returned` counts what had become of actions and was taken in, by the state of the ledger.
     """
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
         self.actions: list[Action] = []
+        self.recalls: list[Recall] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[tuple[str, str]] = Counter()
         # On the way to owners: whoever drives the steps passes them on before it takes the rest.
         self.handovers: list[Handover] = []
         self.reviews: Counter[tuple[str, str]] = Counter()
+        self.returned: Counter[str] = Counter()
 
     def merge(self, more: Effects) -> None:
         """Add what came after."""
         self.signals += more.signals
         self.decisions += more.decisions
         self.actions += more.actions
+        self.recalls += more.recalls
         self.dead_letters += more.dead_letters
         self.counts += more.counts
         self.handovers += more.handovers
         self.reviews += more.reviews
+        self.returned += more.returned
 
     def take(self) -> Effects:
         """All that is here, leaving nothing behind."""
@@ -45,10 +50,12 @@ class Effects:
         taken.signals, self.signals = self.signals, taken.signals
         taken.decisions, self.decisions = self.decisions, taken.decisions
         taken.actions, self.actions = self.actions, taken.actions
+        taken.recalls, self.recalls = self.recalls, taken.recalls
         taken.dead_letters, self.dead_letters = self.dead_letters, taken.dead_letters
         taken.counts, self.counts = self.counts, taken.counts
         taken.handovers, self.handovers = self.handovers, taken.handovers
         taken.reviews, self.reviews = self.reviews, taken.reviews
+        taken.returned, self.returned = self.returned, taken.returned
         return taken
 
 

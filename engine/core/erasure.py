@@ -16,7 +16,7 @@ from engine.core.digest import digest
 from engine.core.members import are_drawers, forget_member
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
-from engine.core.unit_state import UnitState, Waiting
+from engine.core.unit_state import Underway, UnitState, Waiting
 from engine.model import Signal
 from engine.spec.types import FIRST_STEP
 
@@ -36,6 +36,11 @@ def names_in(entities: Mapping[str, str]) -> set[str]:
 def concerns(signal: Signal, name: str) -> bool:
     """It is about the entity, or decided for it."""
     return name in (signal.unit, f"{signal.entity}:{signal.key}")
+
+
+def is_underway_for(one: Underway, name: str) -> bool:
+    """Is the action for somebody, or about them?"""
+    return one.recipient == name or (one.signal is not None and concerns(one.signal, name))
 
 
 def without(kept: Any, key: str) -> Any:
@@ -104,6 +109,9 @@ def strip_unit(unit: UnitState, name: str) -> None:
     for times in unit.happened.values():
         times.pop(name, None)
     unit.courses = [_without_name(course, name) for course in unit.courses if course.whose != name]
+    unit.underway = [one for one in unit.underway if not is_underway_for(one, name)]
+    for way in unit.underway:
+        way.signal = strip_signal(way.signal, name) if way.signal is not None else None
     unit.sent = [msgspec.structs.replace(s, recipient=ERASED) if s.recipient == name else s for s in unit.sent]
     if unit.desk is not None:
         unit.desk.coming = [handover for handover in unit.desk.coming if name not in handover.about]

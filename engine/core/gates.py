@@ -62,7 +62,10 @@ def _cooldown(candidate: Candidate) -> Stop | None:
 
 
 def _resolved(candidate: Candidate) -> Stop | None:
-    if candidate.signal.root not in candidate.unit.resolved or step_of(candidate.signal) == ALL_CLEAR:
+    # A remedy that worked is what closes a signal, and is told of all the same.
+    if candidate.has_worked or step_of(candidate.signal) == ALL_CLEAR:
+        return None
+    if candidate.signal.root not in candidate.unit.resolved:
         return None
     if candidate.step != FIRST_STEP and not candidate.play.while_open:
         return None
@@ -121,7 +124,10 @@ def _spread(candidate: Candidate) -> Stop | None:
 
 
 def _in_course(candidate: Candidate) -> Stop | None:
-    if candidate.step != FIRST_STEP or is_update(candidate.signal) or not is_under_way(candidate):
+    # What goes by another channel belongs to the course that it began itself.
+    if candidate.step != FIRST_STEP or candidate.refused:
+        return None
+    if is_update(candidate.signal) or not is_under_way(candidate):
         return None
     return Stop("in_course", f"an earlier course of {candidate.play.name} is still under way")
 
@@ -200,7 +206,8 @@ def judge(candidate: Candidate) -> tuple[Candidate, Stop | None]:
         return candidate, stop
     if not candidate.play.fallback:
         return candidate, _first_stop(FOR_CUSTOMERS, candidate)
-    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels_of(candidate)]
+    channels = [channel for channel in channels_of(candidate) if channel not in candidate.refused]
+    ways = [msgspec.structs.replace(candidate, channel=channel) for channel in channels or channels_of(candidate)]
     judged = [(way, _first_stop(FOR_CUSTOMERS, way)) for way in ways]
     return next((one for one in judged if one[1] is None or one[1].until), judged[0])
 

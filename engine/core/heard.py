@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from engine.core.receipts import RECEIPT, are_recorded
 from engine.spec.types import Configuration, Eligibility, Happened
 
 # The event types that one part of deciding wants, out of the whole configuration.
@@ -64,7 +65,12 @@ def _verdicts(configuration: Configuration) -> Iterable[str]:
     return (spec.event,) if spec is not None else ()
 
 
-SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _verdicts)
+def _receipts(configuration: Configuration) -> Iterable[str]:
+    """What became of actions of another run, where that is recorded."""
+    return (RECEIPT,) if are_recorded(configuration) else ()
+
+
+SOURCES: tuple[Source, ...] = (_reactions, _happened, _ends, _verdicts, _receipts)
 
 
 def heard_types(configuration: Configuration) -> frozenset[str]:

@@ -37,6 +37,14 @@ def quiet_until(candidate: Candidate) -> tuple[int, str]:
     return (until, " and ".join(zones)) if until > candidate.now else (0, "")
 
 
+def zones_heeded(candidate: Candidate) -> tuple[str, ...]:
+    """The zones in which it has to be day for the candidate to be sent, () where it heeds no quiet hours."""
+    quiet = candidate.project.policies.quiet_hours
+    if quiet is None or candidate.play.to != "customer" or not obeys_quiet_hours(candidate):
+        return ()
+    return zones_of(candidate, quiet)
+
+
 def zones_of(candidate: Candidate, quiet: QuietHours) -> tuple[str, ...]:
     """The recipient's zone, else that of its account; where neither is known, all in which it may be."""
     for profile in (candidate.profile_of(candidate.recipient.partition(":")[0]), candidate.profile_of("account")):

@@ -10,6 +10,8 @@ from engine.core.digest import digest
 from engine.core.gates import Stop
 from engine.core.handoff import sent_lines
 from engine.core.incidents import ALL_CLEAR, place_of, step_of
+from engine.core.quiet import zones_heeded
+from engine.core.receipts import worth_sending_until
 from engine.core.speech import speak
 from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome, Signal
@@ -66,6 +68,7 @@ class Records:
             step=_later(place_of(candidate)),
             incident=member.incident if member else "",
             versions=self._versions(signal, play.version),
+            after=candidate.after,
         )
 
     def result(self, result: Result) -> Decision:
@@ -116,7 +119,7 @@ class Records:
             recipient=candidate.recipient,
             step=place_of(candidate),
             at=candidate.now,
-            expires_at=candidate.expires_at,
+            expires_at=worth_sending_until(candidate),
             tier=play.tier,
             purpose=play.purpose,
             owner=play.owner,
@@ -128,6 +131,7 @@ class Records:
             readings=signal.readings,
             about=f"{signal.entity}:{signal.key}",
             context=tuple(self._context(candidate)) if play.to == "owner" else (),
+            zones=zones_heeded(candidate),
             language=speech.language,
             human=speech.human,
             resources=play.resources,

@@ -17,8 +17,10 @@ class Waiting(msgspec.Struct, array_like=True):
 
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
     counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
-    `answer` the reply that it is to follow up. `others` are plays of which the first that may be done takes its place.
-    `asked` is the play that `then` names, where an arm of an experiment does `play` instead; "" = the same.
+    `answer` the reply that it is to follow up. `refused` are the channels that did not take it, `after` is what came
+    back and led to it, and `has_worked` says that this was a remedy that did. `others` are plays of which the first
+    that may be done takes its place. `asked` is the play that `then` names, where an arm of an experiment does `play`
+    instead; "" = the same.
     """
 
     signal: Signal
@@ -28,6 +30,9 @@ class Waiting(msgspec.Struct, array_like=True):
     round: int = 0
     step: str = FIRST_STEP
     answer: Answer | None = None
+    refused: tuple[str, ...] = ()
+    after: str = ""
+    has_worked: bool = False
     others: tuple[str, ...] = ()
     asked: str = ""
 
@@ -42,6 +47,35 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
     channel: str
     tags: tuple[str, ...] = ()
     is_shadow: bool = False
+
+
+class Underway(msgspec.Struct, array_like=True):
+    """An action that was chosen, as long as something may still become of it.
+
+    `signal` is kept where something else would be decided then, `left` are the channels that it may still go by.
+    `round`, `step`, `refused` and `asked` as in Waiting.
+    """
+
+    action_id: str
+    at: int
+    play: str
+    recipient: str
+    channel: str
+    signal: Signal | None = None
+    round: int = 0
+    refused: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    step: str = FIRST_STEP
+    is_recalled: bool = False
+    asked: str = ""
+
+
+class Came(msgspec.Struct, array_like=True, frozen=True):
+    """What became of an action, a state of the ledger; it is taken in when time has come to `at`."""
+
+    at: int
+    action_id: str
+    what: str
 
 
 class Word(msgspec.Struct, array_like=True, frozen=True):
@@ -66,6 +100,7 @@ class UnitState(msgspec.Struct, array_like=True):
     `courses` are the messages that something may still come of, `tally` how often each play was tried and worked.
     `reviews` are decisions that a person looks at and has said nothing of yet (id -> play).
     `told` are the signals of groups' incidents of which its people were told, as long as those are open.
+    `underway` are actions that something may still become of, `came` what has, as far as it is not taken in yet.
     """
 
     waiting: list[Signal] = []
@@ -85,17 +120,21 @@ class UnitState(msgspec.Struct, array_like=True):
     tally: dict[str, tuple[int, int]] = {}
     reviews: dict[str, str] = {}
     told: list[str] = []
+    underway: list[Underway] = []
+    came: list[Came] = []
 
     @property
     def is_waiting(self) -> bool:
         """Is there anything that time will bring to a decision?"""
-        return bool(self.waiting or self.candidates or (self.desk and self.desk.is_waiting))
-        return bool(self.waiting or self.candidates or self.heard)
+        desk = bool(self.desk and self.desk.is_waiting)
+        return desk or bool(self.waiting or self.candidates or self.heard or self.came)
 
     def waits_for(self, signal_id: str) -> bool:
         """Is this signal not decided for good yet?"""
-        return any(signal.root == signal_id for signal in self.waiting) or any(
-            one.signal.root == signal_id for one in self.candidates
+        return (
+            any(signal.root == signal_id for signal in self.waiting)
+            or any(one.signal.root == signal_id for one in self.candidates)
+            or any(one.signal is not None and one.signal.root == signal_id for one in self.underway)
         )
 
 
@@ -104,7 +143,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
-    known; `runner_up` is the play that would go instead.
+    known; `runner_up` is the play that would go instead. `refused`, `after` and `has_worked` as in Waiting.
     `asked` is its play's name in `then`, and `choice` what is asked there; `beaten_by` a play that goes in its place.
     `variants` are the arms that concern it, `left_out_by` the experiment of which its arm does nothing.
     """
@@ -123,6 +162,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     runner_up: str = ""
     step: str = FIRST_STEP
     answer: Answer | None = None
+    refused: tuple[str, ...] = ()
+    after: str = ""
+    has_worked: bool = False
     asked: str = ""
     choice: Choice = Choice()
     beaten_by: str = ""
@@ -152,10 +194,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def again(candidate: Candidate, since: int, due: int, step: str) -> Waiting:
-    """What waits to be decided later: the same candidate, at that step of its course."""
+    """What waits to be decided later: the same play for the same signal, at that step of its course."""
     name = candidate.play.name
     asked = candidate.asked if candidate.asked != name else ""
-    return Waiting(candidate.signal, name, since, due, step=step, answer=candidate.answer, asked=asked)
+    return Waiting(candidate.signal, name, since, due, step=step, asked=asked)
 
 
 def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:

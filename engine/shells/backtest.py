@@ -15,6 +15,7 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
+from engine.core.receipts import are_recorded
 from engine.core.review import ASKED
 from engine.core.route import Router
 from engine.model import WEEK_MS, DeadLetter, Decision, Outcome, Signal
@@ -59,7 +60,8 @@ class DetectorReport(msgspec.Struct, frozen=True, kw_only=True):
 class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     """`events` by stream, `dead_letters` by stream and reason, `noted` what was counted on the way (duplicates …).
 
-    `first_dead_letters` tells of each kind of dead letter where the first stood and what was wrong.
+    `first_dead_letters` tells of each kind of dead letter where the first stood and what was wrong. `taken_for_done`
+    counts the remedies that were taken to work, as nobody knows.
     """
 
     began: str
@@ -75,6 +77,7 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     reviews: Mapping[str, Mapping[str, int]]
     configuration: str
     streams_without_files: tuple[str, ...]
+    taken_for_done: int = 0
 
 
 class Backtest:
@@ -84,7 +87,7 @@ class Backtest:
         self._plan = plan
         self._data = data
         self._project = plan.configuration.project
-        self._chain = Chain(plan)
+        self._chain = Chain(plan, is_trial=True)
         self._router = Router(self._project, plan.watched)
         self._letters: Counter[str] = Counter()
         self._first_letters: dict[str, str] = {}
@@ -150,7 +153,13 @@ class Backtest:
             reviews=by_play(self._reviews),
             configuration=self._plan.configuration.version,
             streams_without_files=tuple(without_files(self._project, self._data)),
+            taken_for_done=self._taken_for_done(chosen),
         )
+
+    def _taken_for_done(self, chosen: Iterable[str]) -> int:
+        plays = self._plan.configuration.plays
+        are_known = are_recorded(self._plan.configuration)
+        return 0 if are_known else sum(plays[name].remedy is not None for name in chosen)
 
     def _detectors(self, weeks: float) -> Iterable[DetectorReport]:
         fired, closed, decided = defaultdict(list), defaultdict(set), defaultdict(list)
@@ -198,6 +207,8 @@ def as_text(report: BacktestReport, names: int = SHOWN) -> str:
     lines += [f"  {count:>9,} {_spoken(name)}" for name, count in report.noted.items()]
     for detector in report.detectors:
         lines += ["", *_detector_lines(detector, names)]
+    if report.taken_for_done:
+        lines += ["", f"{report.taken_for_done:,} x a remedy was taken to have worked, as nothing was sent"]
     lines += ["", "Nothing was sent. What would have been done:"]
     lines += [f"  {count:>9,} x {play}{_worked(report, play)}" for play, count in report.plays.items()] or ["  nothing"]
     lines += ["", *review_lines(report.reviews)] if report.reviews else []

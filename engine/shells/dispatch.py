@@ -13,13 +13,24 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from engine.core.quiet import awake_at
 from engine.model import Action
 from engine.ports import Confirming, Delivered, Rejected, Retry, Sink, Unknown
 from engine.shells.faults import fault_point
 from engine.shells.ledger import WAITING, Ledger, Pause, Row, Settled, State
-from engine.shells.outcome import PAUSE_MS, RETRY_AFTER_MAX_MS, SCHEDULE_MS, in_doubt, outlived, settled
+from engine.shells.outcome import (
+    PAUSE_MS,
+    RETRY_AFTER_MAX_MS,
+    SCHEDULE_MS,
+    in_doubt,
+    is_postponed,
+    outlived,
+    postponed,
+    settled,
+)
 from engine.shells.sending import AT_ONCE, NotSent, Sending, Sent
 from engine.spec.bounds import Bounds
+from engine.spec.policies import QuietHours
 
 BATCH = 32
 NAP_MS = 1_000
@@ -33,9 +44,12 @@ Written: TypeAlias = tuple[Row, Settled | None, int]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Something worth a log line and a count. `what` is a ledger state, or `paused`, `resumed`, `stranded`."""
+    """Something worth a log line and a count.
 
-    what: State | Literal["paused", "resumed", "stranded"]
+    `what` is a ledger state, or `paused`, `resumed`, `stranded`, or `postponed` where it is no time to send.
+    """
+
+    what: State | Literal["paused", "resumed", "stranded", "postponed"]
     sink: str
     why: str = ""
     channel: str = ""
@@ -58,13 +72,18 @@ def _always() -> bool:
     return True
 
 
+def _nobody(row: Row, change: Settled, now: int) -> None:
+    """Nobody wants to know what became of it."""
+
+
 class Dispatcher:
     """Owns the sinks it is given: opens them, sends through them, closes them.
 
     Drive it with `run()`, or with `round()` where the caller decides when. The ledger's guard (`open_guard`) comes
     before `open()`. `passed` is told of each fault point. Where the ledger is safe only once somebody else has it too,
     `durable` waits for that, after the intent and after the result; `is_ours` says, right before each send, whether
-    these actions still are this process's to send.
+    these actions still are this process's to send. `quiet` are the hours in which what heeds them is not sent.
+    `settling` is told of each row inside the transaction that settles it.
     """
 
     def __init__(
@@ -78,7 +97,11 @@ class Dispatcher:
         passed: Callable[[str], None] = fault_point,
         durable: Durable = _at_once,
         is_ours: Callable[[], bool] = _always,
+        quiet: QuietHours | None = None,
+        settling: Callable[[Row, Settled, int], None] = _nobody,
     ) -> None:
+        self._quiet = quiet
+        self._settling = settling
         self._durable = durable
         self._is_ours = is_ours
         self._ledger = ledger
@@ -134,7 +157,17 @@ class Dispatcher:
 
     def last_look(self, action: Action, now: int) -> str | None:
         """A named reason not to send an action after all, looked at when it is taken and again just before sending."""
+        why = self._ledger.returns.why_recalled(action.id)
+        if why:
+            return f"{State.RECALLED}: {why}"
         return "expired" if 0 < action.expires_at <= now else None
+
+    def quiet_until(self, action: Action, now: int) -> int:
+        """When the recipient may be written to, 0 if that is now. By the clock that dispatch goes by."""
+        if self._quiet is None or not action.zones:
+            return 0
+        until = awake_at(now, self._quiet, action.zones)
+        return until if until > now else 0
 
     # ---- a lane's round
 
@@ -196,6 +229,8 @@ class Dispatcher:
             elif outlived(row, lane.sink, now):
                 why = "the receiver may no longer recognise the id"
                 settled_now.append((row, in_doubt(row, why, lane.sink, now, self._bounds.send_attempts), 0))
+            elif until := self.quiet_until(row.action, now):
+                settled_now.append((row, postponed(row, until), 0))
         if settled_now:
             self._write(settled_now, lane, None, ())
         gone = {row.action.id for row, _, _ in settled_now}
@@ -237,6 +272,7 @@ class Dispatcher:
             for row, change, _ in written:
                 if change is not None:
                     self._ledger.settle(row.action.id, change, now)
+                    self._settling(row, change, now)
             if refused is not None:
                 self._ledger.pause(lane.name, now + PAUSE_MS, refused)
             if resumed:
@@ -256,9 +292,10 @@ class Dispatcher:
 
     async def _recover(self) -> None:
         for row in self._ledger.unsettled_intents(self._run):
-            change = await self._recovered(row)
+            change, now = await self._recovered(row), self._clock()
             with self._ledger.transaction():
-                self._ledger.settle(row.action.id, change, self._clock())
+                self._ledger.settle(row.action.id, change, now)
+                self._settling(row, change, now)
             self._report(_told(row, change, 0))
         await self._durable()
 
@@ -282,7 +319,7 @@ class Dispatcher:
             now = self._clock()
             # The process may have been held up since these were taken, for longer than a receiver recognises an id.
             row = lane.rows.get(action.id)
-            if not self._is_ours() or (row is not None and outlived(row, sink, now)):
+            if not self._is_ours() or (row is not None and outlived(row, sink, now)) or self.quiet_until(action, now):
                 return ""
             return self.last_look(action, now)
 
@@ -308,12 +345,13 @@ def _dropped(row: Row, reason: str) -> Settled:
     """A row that the last look stopped. If an earlier attempt may have taken effect, that stays the news."""
     if row.doubtful_at:
         return Settled(state=State.UNKNOWN, why=f"{reason} after an attempt in doubt", doubtful_at=row.doubtful_at)
-    return Settled(state=State.EXPIRED if reason == "expired" else State.REJECTED, why=reason)
+    state, _, why = reason.partition(": ")
+    return Settled(state=State(state), why=why or reason)
 
 
 def _told(row: Row, change: Settled, took_ms: int) -> Report:
     return Report(
-        what=change.state,
+        what="postponed" if is_postponed(change) else change.state,
         sink=row.sink,
         why=change.why,
         channel=row.action.channel,

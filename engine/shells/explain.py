@@ -129,7 +129,8 @@ def result_of(decision: Decision) -> str:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
     tried = ", ".join(f"{arm} of {experiment}" for experiment, arm in decision.variants.items())
     step = f", step {decision.step}," if decision.step else ""
-    return f"{decision.play}{step} for {decision.recipient}: {result}{f' ({tried})' * bool(tried)}"
+    after = f", after {decision.after}" if decision.after else ""
+    return f"{decision.play}{step} for {decision.recipient}{after}: {result}{f' ({tried})' * bool(tried)}"
 
 
 def priority_lines(decision: Decision) -> Iterator[str]:

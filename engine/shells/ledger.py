@@ -8,20 +8,17 @@ may or may not have been sent. Everything is a row with a next time: nothing her
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TypeAlias
 
 import msgspec
 
 from engine.errors import OperatorError
 from engine.model import Action
+from engine.shells import returns
 from engine.shells.mark import Mark
-
-# Opens a write transaction and commits it, or rolls it back when an exception passes through. Whoever owns the
-# connection owns this; `immediate` is the plain one.
-Transacting: TypeAlias = Callable[[], AbstractContextManager[object]]
+from engine.shells.returns import Returns
+from engine.shells.transacting import Transacting, immediate
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS actions (
@@ -65,6 +62,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # may or may not have taken effect; waits for a person
     HELD = "held"  # not sent; waits for a person
     EXPIRED = "expired"
+    RECALLED = "recalled"  # not sent, because somebody had said no meanwhile
 
 
 WAITING = (State.PENDING, State.RETRY)
@@ -91,7 +89,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a row. `next_at` matters for RETRY only."""
+    """What becomes of a row. `next_at` matters for RETRY, and for PENDING: it was not the time to send it."""
 
     state: State
     why: str = ""
@@ -118,13 +116,19 @@ class Ledger:
     SCHEMA = SCHEMA
 
     def __init__(
-        self, connection: sqlite3.Connection, transaction: Transacting | None = None, mark: Mark | None = None
+        self,
+        connection: sqlite3.Connection,
+        transaction: Transacting | None = None,
+        mark: Mark | None = None,
+        *,
+        is_read_only: bool = False,
     ) -> None:
         self._db = connection
         self._mark = mark
         self.transaction: Transacting = transaction or immediate(connection)
-        for statement in SCHEMA:
+        for statement in () if is_read_only else (*SCHEMA, *returns.SCHEMA):
             connection.execute(statement)
+        self.returns = Returns(connection)
 
     # ---- what is to be sent
 
@@ -191,7 +195,7 @@ class Ledger:
         Of one that was erased meanwhile only the state is taken, and it is not sent again.
         """
         self._db.execute(
-            """UPDATE actions SET state = iif(why = 'erased' AND ?1 IN ('retry', 'held'), 'expired', ?1),
+            """UPDATE actions SET state = iif(why = 'erased' AND ?1 IN ('pending', 'retry', 'held'), 'expired', ?1),
                why = iif(why = 'erased', why, ?2), reference = iif(why = 'erased', '', ?3), next_at = ?4,
                doubtful_at = ?5, possible_duplicate = ?6, changed_at = ?7 WHERE id = ?8 AND state != 'delivered'""",
             (
@@ -285,6 +289,7 @@ class Ledger:
         Runs inside the caller's transaction. The ids and what became of them stay, so that nothing is sent again.
         """
         rows = self.about(name)
+        self.returns.erase(name)
         for row in rows:
             blank = msgspec.structs.replace(
                 row.action, recipient="", unit="", about="", title="", text="", why="", readings=(), event_ids=()
@@ -349,22 +354,6 @@ class Ledger:
 def concerned(action: Action) -> tuple[str, str, str]:
     """Whom it is decided for, said to, and about, each as `customer:c7`."""
     return action.unit, action.recipient, action.about
-
-
-def immediate(connection: sqlite3.Connection) -> Transacting:
-    """Transactions on a connection of one's own."""
-
-    @contextmanager
-    def transaction() -> Iterator[None]:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-
-    return transaction
 
 
 def _new_row(action: Action, sink: str, epoch: int) -> tuple[object, ...]:

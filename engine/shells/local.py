@@ -28,6 +28,7 @@ from engine.shells.ledger import State
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics
 from engine.shells.partition import Partition
+from engine.shells.receipts import coming_back
 from engine.shells.serving import Server, application
 from engine.shells.sources import read_all
 from engine.shells.store import Store, in_words
@@ -141,7 +142,15 @@ class LocalShell:
 
     async def _start_sending(self, sinks: dict[str, Sink]) -> None:
         bounds = self._configuration.project.bounds
-        self._dispatcher = Dispatcher(self._store.ledger, sinks, self._clock, bounds, self._report)
+        self._dispatcher = Dispatcher(
+            self._store.ledger,
+            sinks,
+            self._clock,
+            bounds,
+            self._report,
+            quiet=self._configuration.project.policies.quiet_hours,
+            settling=coming_back(self._store.ledger, self._configuration.plays),
+        )
         await self._dispatcher.open()
         self._sending = asyncio.create_task(self._dispatcher.run())
         self._ready = ""
@@ -161,7 +170,7 @@ class LocalShell:
             self.metrics.action_duration.labels(report.channel).observe(report.took_ms / 1000)
         if report.what == "expired" and not self.options.follow:
             return  # recorded events have many, which the summary at the end counts
-        if report.what != "delivered":
+        if report.what not in {"delivered", "postponed"}:
             log.warning(
                 "action " + str(report.what), sink=report.sink, why=report.why_in_brief, attempts=report.attempts
             )
@@ -173,7 +182,7 @@ class LocalShell:
             await self._follow()
         else:
             await self._read_once()
-            await self._settle()
+            await self._finish()
 
     async def _read_once(self) -> None:
         partition = self.partition
@@ -198,6 +207,23 @@ class LocalShell:
         while not self._stopping.is_set() and self._is_sending():
             await asyncio.sleep(0.01)
             self._notice_failed_sending()
+
+    async def _finish(self) -> None:
+        """Send what is due, and decide and send what follows from that, until nothing does."""
+        await self._settle()
+        while not self._stopping.is_set() and self._take_receipts():
+            self._note(self.partition.take_records([Tick(self.partition.now)], wall_ms()))
+            await self._settle()
+        # What waited for the morning of the events' clock, which stood at the first action of a batch.
+        self._event_clock.set(self.partition.now)
+        await self._settle()
+
+    def _take_receipts(self) -> bool:
+        """Take in what has become of actions. False if nothing has that matters."""
+        effects = self.partition.take_receipts(wall_ms())
+        if effects is not None:
+            self._note(effects)
+        return effects is not None
 
     def _is_sending(self) -> bool:
         ledger, now = self._store.ledger, self._clock()
@@ -263,6 +289,7 @@ class LocalShell:
     async def _between_batches(self) -> None:
         """Let the senders run, and do what is due now and then."""
         await asyncio.sleep(0)
+        self._take_receipts()
         now = self._came_round = time.monotonic()
         self._notice_failed_sending()
         if now >= self._house_due:

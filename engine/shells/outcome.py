@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from engine.core.moments import spoken_moment
 from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import Delivered, Rejected, Retry, Sink, Unknown, Verdict
 from engine.shells.ledger import Row, Settled, State
@@ -14,6 +15,7 @@ from engine.shells.ledger import Row, Settled, State
 SCHEDULE_MS = (5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS, HOUR_MS)
 PAUSE_MS = 10 * MINUTE_MS
 RETRY_AFTER_MAX_MS = HOUR_MS
+QUIET = "quiet hours"
 
 
 def settled(row: Row, verdict: Verdict, sink: Sink, now: int, attempts_max: int) -> Settled:
@@ -44,7 +46,7 @@ def in_doubt(row: Row, why: str, sink: Sink, now: int, attempts_max: int) -> Set
     if row.attempts >= attempts_max:
         return _doubtful(row, State.UNKNOWN, f"gave up after {row.attempts} attempts: {why}", since)
     if sink.idempotent and next_at < since + sink.idempotent_for_ms:
-        return _doubtful(row, State.RETRY, why, since, next_at=next_at)
+        return _doubtful(row, State.RETRY, why, since, next_at=min(next_at, row.action.expires_at or next_at))
     if row.action.purpose == "critical" and not row.possible_duplicate:
         return Settled(state=State.RETRY, why=why, doubtful_at=since, next_at=next_at, possible_duplicate=True)
     return _doubtful(row, State.UNKNOWN, why, since)
@@ -56,10 +58,22 @@ def outlived(row: Row, sink: Sink, now: int) -> bool:
     return row.doubtful_at > 0 and not row.possible_duplicate and not recognised
 
 
+def postponed(row: Row, until: int) -> Settled:
+    """It is no time to send it: it waits until then, or until it expires."""
+    next_at = min(until, row.action.expires_at or until)
+    return _kept(row, row.state, why=f"{QUIET} until {spoken_moment(until)}", next_at=next_at)
+
+
+def is_postponed(change: Settled) -> bool:
+    """Was it put off for the hour alone?"""
+    return change.state is State.PENDING or (change.state is State.RETRY and change.why.startswith(QUIET))
+
+
 def _again(row: Row, why: str, next_at: int, attempts_max: int) -> Settled:
     if row.attempts >= attempts_max:
         return _failed(row, f"gave up after {row.attempts} attempts: {why}")
-    return _kept(row, State.RETRY, why=why, next_at=next_at)
+    # What expires is looked at then, so that whoever waits for what became of it knows at once.
+    return _kept(row, State.RETRY, why=why, next_at=min(next_at, row.action.expires_at or next_at))
 
 
 def _failed(row: Row, why: str) -> Settled:

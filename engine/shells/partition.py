@@ -100,6 +100,14 @@ class Partition:
         self.chain.take_all(records)
         return self._commit(self.chain.drain(), self.places, arrived_at)
 
+    def take_receipts(self, arrived_at: int) -> Effects | None:
+        """Take in what has become of actions, None if nothing has that matters. The next tick decides what follows."""
+        receipts = self.store.ledger.returns.waiting()
+        if not receipts:
+            return None
+        self.chain.take_receipts(receipt for _, receipt in receipts)
+        return self._commit(self.chain.drain(), self.places, arrived_at, receipts[-1][0])
+
     def _run(self, rows: Sequence[Row]) -> Effects:
         letters: list[DeadLetter] = []
         if self.store.erased:
@@ -166,10 +174,13 @@ class Partition:
         self._write(effects, self.places, arrived_at)
         return effects
 
-    def _commit(self, effects: Effects, places: Mapping[str, FilePlace], arrived_at: int) -> Effects:
+    def _commit(
+        self, effects: Effects, places: Mapping[str, FilePlace], arrived_at: int, receipts_until: int = 0
+    ) -> Effects:
         fault_point("E0")
         with self.store.transaction():
             self._write(effects, places, arrived_at)
+            self.store.ledger.returns.taken(receipts_until)
         fault_point("E2")
         self._memory.saved()
         self.places = dict(places)
@@ -183,6 +194,7 @@ class Partition:
         store.put_signals(effects.signals)
         store.put_decisions(effects.decisions)
         store.ledger.add(effects.actions, self.plan.configuration.project.channels)
+        store.ledger.returns.recall(effects.recalls)
         store.put_dead_letters(effects.dead_letters, arrived_at)
         store.set_fact(ROUTER, msgspec.msgpack.encode(msgspec.structs.replace(changes, aliases={})))
         store.set_fact(PLACES, msgspec.msgpack.encode(places))
@@ -206,6 +218,7 @@ class Partition:
                 "decisions": self.store.prune("decisions", self.now - keep.decisions_ms),
                 "dead_letters": self.store.prune("dead_letters", now_ms - keep.dead_letters_ms),
                 "actions": self.store.ledger.prune(min(now_ms, self.now) - keep.ledger_ms),
+                "recalls": self.store.ledger.returns.prune(min(now_ms, self.now) - keep.ledger_ms),
                 "entities": self._memory.drop_unseen_since(self.now - keep.entities_ms),
             }
         return {table: count for table, count in gone.items() if count}

@@ -31,7 +31,7 @@ FILE = "state.db"
 LOCK = "lock"
 ERASED = "erased"
 # Grows with every change of the tables; an older engine refuses a newer file.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHECK_BYTES = 4
 # A file up to this size is checked page by page at every start, in a second or two.
 CHECKED_AT_START_BYTES = 512 * 1024 * 1024
@@ -315,7 +315,7 @@ def read_only(folder: Path) -> Store:
     store = Store.__new__(Store)
     store.folder = folder
     store.db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
-    store.ledger = Ledger(store.db)
+    store.ledger = Ledger(store.db, is_read_only=True)
     with _spoken_of(folder):
         journal.lay_over(store.db)
     return store

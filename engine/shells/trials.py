@@ -74,7 +74,7 @@ class _Run:
         project = _stage(configuration.project, cast, test)
         tried = settled(configuration, _arms(test))
         plan = compile_plan(msgspec.structs.replace(tried, detectors=cast, project=project), plugins)
-        self._chain = Chain(plan)
+        self._chain = Chain(plan, is_trial=True)
         self._router = Router(project, plan.watched)
         self._profiled = consent_events(project.policies.consent)
         self.signals: list[Signal] = []

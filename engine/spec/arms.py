@@ -13,6 +13,7 @@ from engine.spec.fanout import texts_of
 from engine.spec.nodes import Entry, MappingNode, Node, ScalarNode
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.reading import Written, read
+from engine.spec.remedy import followers
 from engine.spec.report import listed, near, unknown
 from engine.spec.types import DetectorSpec, Eligibility, InVariant, PlaySpec
 from engine.spec.world import World
@@ -203,8 +204,9 @@ class _Reading:
 
     def _check_texts(self, play: ReadPlay, usual: str) -> None:
         """Whoever chooses the usual play has to have what the texts of the other name."""
+        sound = {each.name: each.spec for each in self._catalog.plays.values() if each.spec}
         for detector in self._catalog.detectors.values():
-            if usual in detector.plays:
+            if any(usual in followers(first, sound) for first in detector.plays):
                 check_use(play, detector.name, detector.measures, self._world)
             for clause in detector.for_each:
                 if (names := texts_of(clause).get(usual)) is not None:

@@ -23,6 +23,7 @@ from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.play_parts import check_human
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
+from engine.spec.remedy import check_remedies, followers
 from engine.spec.report import Report, unknown
 from engine.spec.review import check_reviews
 from engine.spec.snoozes import read_snoozes
@@ -57,6 +58,7 @@ def load_all(
     read_plays = [read_play(play, world) for play in plays]
     read_detectors = [read_detector(detector, world) for detector in detectors]
     _check_texts(read_detectors, read_plays, world)
+    check_remedies({play.name: play.spec for play in read_plays if play.spec}, report)
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
@@ -126,16 +128,17 @@ def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, 
 
 
 def _check_texts(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
-    by_name = {play.name: play for play in plays}
+    by_name, sound = {play.name: play for play in plays}, {play.name: play.spec for play in plays if play.spec}
     for detector in detectors:
         for clause in detector.for_each:
             for name, known in texts_of(clause).items():
                 if play := by_name.get(name):
                     check_use(play, detector.name, detector.measures | known, world)
-        chosen = [by_name[name] for name in detector.plays if name in by_name]
-        instead = [play.spec.when_full for play in chosen if play.spec]
-        for play in (*chosen, *(by_name[name] for name in instead if name in by_name)):
-            check_use(play, detector.name, detector.measures, world)
+        chosen = dict.fromkeys(after for first in detector.plays for after in followers(first, sound))
+        instead = [play.spec.when_full for name in chosen if (play := by_name.get(name)) and play.spec]
+        for name in dict.fromkeys((*chosen, *instead)):
+            if play := by_name.get(name):
+                check_use(play, detector.name, detector.measures, world)
 
 
 def _check_tags(project: ProjectSpec, node: MappingNode | None, plays: list[ReadPlay], world: World) -> None:

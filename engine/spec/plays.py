@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.ports import As
-from engine.spec import capacity, courses, play_parts, priority
+from engine.spec import capacity, courses, play_parts, priority, remedy
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.messages import Urgency
@@ -70,6 +70,7 @@ class PlayDocument(msgspec.Struct, frozen=True, kw_only=True):
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed it several times"] = None
     recommend: Annotated[str, As.TEXT, "what a colleague should do when somebody answers it"] = ""
     review: Annotated[str, As.TEXT, "how many of its decisions a person looks at, as in 20%"] = ""
+    remedy: Annotated[remedy.RemedyDocument | None, "what follows what a machine does"] = None
     only_if: Annotated[Node | None, RAW, "what has to be known of an entity for it to be done"] = None
     unless: Annotated[Node | None, RAW, "what must not be so for it to be done"] = None
     human: Annotated[Node | None, RAW, "how the customer reaches a person"] = None
@@ -120,6 +121,7 @@ def _read_alone(node: MappingNode, world: World) -> ReadPlay:
     only_if, unless = (read_eligibility(asked, world) for asked in (document.only_if, document.unless))
     chance = priority.read_chance(document.chance, written.nodes, world)
     context = tuple(priority.read_context(document.context, world))
+    remedied = remedy.read_remedy(document.remedy, written.nodes, world)
     _judge(document, written.nodes, world)
     review = read_share(document.review, written.nodes, "review", world.scope) if document.review else -1
     found = ReadPlay(document.play, document.to, document.tags, parts.nodes, spec=None, names=parts.names)
@@ -156,6 +158,7 @@ def _read_alone(node: MappingNode, world: World) -> ReadPlay:
         place=node.place,
         when_full=document.when_full,
         topic=document.topic,
+        remedy=remedied,
     )
     capacity.judge_when_full(spec, written.nodes, world)
     return msgspec.structs.replace(found, spec=_with_message(spec, parts))
@@ -208,6 +211,7 @@ def _judge(document: PlayDocument, nodes: Mapping[str, Node], world: World) -> N
         message = f"an offer is marketing, never {document.class_} - write 'class: marketing', or take 'offer' away"
         world.report.error(nodes["offer"], "bad-offer", message)
     _judge_switches(document, nodes, world)
+    remedy.judge_remedy(document.to, document.tier, nodes, world.report)
     for name in ("desk", "assign") if document.to != "owner" else ():
         if name in nodes:
             world.report.error(nodes[name], "unused-option", f"'{name}' goes with 'to: owner'")

@@ -191,3 +191,14 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     snoozes: tuple[SnoozeSpec, ...] = ()
     review: ReviewSpec | None = None
     fan_out: FanOutSpec = FanOutSpec()
+
+
+class Remedy(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows a play that a machine is to do: another play where it worked, or another where it did not.
+
+    It did not if there is no answer within `within_ms`. "" = nothing follows.
+    """
+
+    within_ms: int
+    then_tell: str = ""
+    otherwise: str = ""

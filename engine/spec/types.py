@@ -16,7 +16,7 @@ from engine.spec.bounds import Bounds, Retention
 from engine.spec.broker import KafkaSpec
 from engine.spec.members import ForEach
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
-from engine.spec.policies import Chance, Policies, Suppress
+from engine.spec.policies import Chance, Policies, Remedy, Suppress
 
 if TYPE_CHECKING:
     from engine.spec.draws import Experiment
@@ -213,16 +213,15 @@ class Context(msgspec.Struct, frozen=True):
 class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done about a signal.
 
-    `to`: "customer" (a message to the customer), "owner" (the account's owner or the desk in `desk`) or "system".
-    `purpose` is written `class:` in YAML. `text` and `title` are Liquid. `offer`: it proposes a reduction, an upgrade
-    or the like. `mandatory`: it is owed, so that no limit stops it. `in_session`: it answers what somebody is doing, so
-    it waits for nothing. `fallback` are other channels that it may go by, in order. `counts`: limits count it.
-    `value`, `lever` (percent), `chance` and `context` make its priority. `only_if` and `unless` are asked besides those
-    of the detector. `texts` and `titles` hold what differs by channel or language, `text` and `title` what does not.
-    `when_full` is the play that is done instead where a colleague has no room. `goal` and `stop_if` end its course,
-    which goes through `steps`; with `while_open`, its signal's closing does, too. `recommend`: what a colleague should
-    do when somebody answers. `review_places` of 10,000 decisions are looked at by a person, -1 = as many as the project
-    says.
+    `to`: "customer", "owner" (the account's owner or the desk in `desk`) or "system". `purpose` is written `class:` in
+    YAML. `offer`: it proposes a reduction, an upgrade or the like. `mandatory`: it is owed, so no limit stops it.
+    `in_session`: it answers what somebody is doing and waits for nothing. `fallback` are other channels for it, in
+    order. `counts`: limits count it. `value`, `lever` (percent), `chance` and `context` make its priority. `only_if`
+    and `unless` are asked besides those of the detector. `goal` and `stop_if` end its course, which goes through
+    `steps`; with `while_open`, its signal's closing too. `recommend`: what a colleague should do when somebody answers.
+    `review_places` of 10,000 decisions a person looks at, -1 = as many as the project says. `when_full` is done instead
+    where a colleague has no room. `remedy` says what follows what a machine does. `texts` and `titles` hold what
+    differs by channel or language, in Liquid, `text` and `title` what does not.
     """
 
     name: str
@@ -267,6 +266,7 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     assign: Assign | None = None
     topic: str = ""
     when_full: str = ""
+    remedy: Remedy | None = None
 
 
 class CourseStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ import detectors
 from engine.core.chain import Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan, compile_plan
-from engine.model import Event, Json, Routed, Signal, StreamResumed, StreamStalled, Tick
+from engine.model import Event, Json, Receipt, Routed, Signal, StreamResumed, StreamStalled, Tick
 from engine.ports import Comparator, FieldTest, Step
 from engine.spec.types import (
     Bounds,
@@ -146,8 +146,9 @@ class World:
     def __init__(self, *specs: DetectorSpec, start: int = MONDAY, **project: Any) -> None:
         self._project = project
         self._disk = Disk()
+        self._is_trial = bool(project.pop("is_trial", False))
         self.plan = planned(specs, **project)
-        self.chain = Chain(self.plan)
+        self.chain = Chain(self.plan, is_trial=self._is_trial)
         self.start = start
         self.done = Effects()
         self._position = 0
@@ -182,6 +183,12 @@ class World:
         self.chain.take(Tick(self.start + ms(at)))
         self._collect()
 
+    def became(self, what: str, action: int = -1) -> None:
+        """What became of one of the actions, told by dispatch as of now; the next tick decides what follows."""
+        one = self.done.actions[action]
+        self.chain.take_receipts([Receipt(one.id, one.channel, what, 0, 1, unit=one.unit)])
+        self._collect()
+
     def stalls(self, stream: str, since: str) -> None:
         self.chain.take(StreamStalled(stream, self.start + ms(since)))
 
@@ -198,10 +205,11 @@ class World:
 
     def _collect(self) -> None:
         effects = self.chain.drain()
-        for name in ("signals", "decisions", "actions", "dead_letters"):
+        for name in ("signals", "decisions", "actions", "recalls", "dead_letters"):
             getattr(self.done, name).extend(getattr(effects, name))
         self.done.counts.update(effects.counts)
         self.done.reviews.update(effects.reviews)
+        self.done.returned.update(effects.returned)
 
     # ---- what came of it
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from engine.model import Action, Severity
+from engine.model import Action, Recall, Severity
 from engine.ports import Delivered, Sink, Verdict
 from engine.shells.dispatch import Dispatcher, Report
 from engine.shells.ledger import Ledger, Row, State
 from engine.shells.mark import Mark
+from engine.spec.policies import QuietHours
 from engine.spec.types import Bounds
 
 START = 1_767_571_200_000  # Monday 2026-01-05 00:00 UTC
@@ -58,6 +59,9 @@ class Bench:
         self.reports: list[Report] = []
         self.bounds = Bounds(send_timeout_ms=200)
         self.crash_at = ""
+        self.at_point: dict[str, Callable[[], object]] = {}
+        self.quiet: QuietHours | None = None
+        self.settled: list[tuple[str, str]] = []
         self.points: list[str] = []
         self.connections: list[sqlite3.Connection] = []
         self.ledger = self.opened()
@@ -76,9 +80,23 @@ class Bench:
     async def start(self, epoch_ms: int | None = None, **sinks: Sink) -> Dispatcher:
         self.opened().open_guard(epoch_ms)
         clock, report = (lambda: self.now), self.reports.append
-        dispatcher = Dispatcher(self.ledger, sinks, clock, self.bounds, report, passed=self.passed)
+        dispatcher = Dispatcher(
+            self.ledger,
+            sinks,
+            clock,
+            self.bounds,
+            report,
+            passed=self.passed,
+            quiet=self.quiet,
+            settling=lambda row, change, now: self.settled.append((row.action.id, str(change.state))),
+        )
         await dispatcher.open()
         return dispatcher
+
+    def recall(self, *ids: str) -> None:
+        """What decide writes when somebody says no."""
+        with self.ledger.transaction():
+            self.ledger.returns.recall([Recall("acme", ids, "they do not want anything by desk any more", self.now)])
 
     async def until_settled(self, dispatcher: Dispatcher, hours: int = 30) -> None:
         """Turn the clock from one due time to the next until nothing waits."""
@@ -92,6 +110,7 @@ class Bench:
 
     def passed(self, point: str) -> None:
         self.points.append(point)
+        self.at_point.pop(point, bool)()
         if point == self.crash_at:
             self.crash_at = ""
             raise Crash(point)

@@ -16,11 +16,12 @@ from engine.core.effects import Effects
 from engine.core.route import Router, RouterChanges
 from engine.model import Routed
 from engine.ports import Delivered, Sink, Unknown, Verdict
-from engine.shells import dispatch, outcome
+from engine.shells import dispatch, memory, outcome
 from engine.shells.dispatch import Dispatcher
 from engine.shells.files import FilePlace
 from engine.shells.ledger import Ledger, Row, Settled, State
 from engine.shells.partition import PLACES, Partition
+from engine.shells.returns import Returns
 from engine.shells.sending import Sending
 from engine.shells.store import Store
 
@@ -34,10 +35,10 @@ Patch: TypeAlias = Callable[[object, str, Any], None]
 def places_are_stored_before_state(patch: Patch) -> None:
     commit = Partition._commit
 
-    def split(self: Partition, effects: Effects, places: Any, arrived_at: int) -> Effects:
+    def split(self: Partition, effects: Effects, places: Any, arrived_at: int, receipts_until: int = 0) -> Effects:
         with self.store.transaction():
             self.store.set_fact(PLACES, msgspec.msgpack.encode(places))
-        return commit(self, effects, places, arrived_at)
+        return commit(self, effects, places, arrived_at, receipts_until)
 
     patch(Partition, "_commit", split)
 
@@ -45,8 +46,8 @@ def places_are_stored_before_state(patch: Patch) -> None:
 def state_is_stored_before_what_it_led_to(patch: Patch) -> None:
     commit = Partition._commit
 
-    def split(self: Partition, effects: Effects, places: Any, arrived_at: int) -> Effects:
-        commit(self, Effects(), places, arrived_at)
+    def split(self: Partition, effects: Effects, places: Any, arrived_at: int, receipts_until: int = 0) -> Effects:
+        commit(self, Effects(), places, arrived_at, receipts_until)
         return commit(self, effects, places, arrived_at)
 
     patch(Partition, "_commit", split)
@@ -55,9 +56,9 @@ def state_is_stored_before_what_it_led_to(patch: Patch) -> None:
 def actions_are_stored_after_the_rest(patch: Patch) -> None:
     commit = Partition._commit
 
-    def late(self: Partition, effects: Effects, places: Any, arrived_at: int) -> Effects:
+    def late(self: Partition, effects: Effects, places: Any, arrived_at: int, receipts_until: int = 0) -> Effects:
         actions, effects.actions = effects.actions, []
-        commit(self, effects, places, arrived_at)
+        commit(self, effects, places, arrived_at, receipts_until)
         with self.store.transaction():
             self.store.ledger.add(actions, self.plan.configuration.project.channels)
         effects.actions = actions
@@ -69,11 +70,11 @@ def actions_are_stored_after_the_rest(patch: Patch) -> None:
 def dead_letters_are_stored_before_the_rest(patch: Patch) -> None:
     commit = Partition._commit
 
-    def early(self: Partition, effects: Effects, places: Any, arrived_at: int) -> Effects:
+    def early(self: Partition, effects: Effects, places: Any, arrived_at: int, receipts_until: int = 0) -> Effects:
         letters, effects.dead_letters = effects.dead_letters, []
         with self.store.transaction():
             self.store.put_dead_letters(letters, arrived_at)
-        commit(self, effects, places, arrived_at)
+        commit(self, effects, places, arrived_at, receipts_until)
         effects.dead_letters = letters
         return effects
 
@@ -83,9 +84,9 @@ def dead_letters_are_stored_before_the_rest(patch: Patch) -> None:
 def decisions_are_stored_after_the_rest(patch: Patch) -> None:
     commit = Partition._commit
 
-    def late(self: Partition, effects: Effects, places: Any, arrived_at: int) -> Effects:
+    def late(self: Partition, effects: Effects, places: Any, arrived_at: int, receipts_until: int = 0) -> Effects:
         decisions, effects.decisions = effects.decisions, []
-        commit(self, effects, places, arrived_at)
+        commit(self, effects, places, arrived_at, receipts_until)
         with self.store.transaction():
             self.store.put_decisions(decisions)
         effects.decisions = decisions
@@ -279,6 +280,80 @@ def a_stop_leaves_what_is_in_flight(patch: Patch) -> None:
     patch(Dispatcher, "drain", at_once)
 
 
+# ---- what comes back
+
+
+def receipts_are_written_after_the_result(patch: Patch) -> None:
+    write, settle = Dispatcher._write, Dispatcher.__init__
+
+    def late(self: Dispatcher, *arguments: Any, **named: Any) -> None:
+        told: list[Any] = []
+        tell = named.pop("settling")
+        settle(self, *arguments, settling=lambda *one: told.append(one), **named)
+        vars(self).update(told=told, tell=tell)
+
+    def then(self: Any, *arguments: Any) -> None:
+        write(self, *arguments)
+        while self.told:
+            with self._ledger.transaction():
+                self.tell(*self.told[0])
+            self.told.pop(0)
+
+    patch(Dispatcher, "__init__", late)
+    patch(Dispatcher, "_write", then)
+
+
+def receipts_are_forgotten_before_they_are_taken(patch: Patch) -> None:
+    take = Partition.take_receipts
+
+    def early(self: Partition, arrived_at: int) -> Any:
+        receipts = self.store.ledger.returns.waiting()
+        if not receipts:
+            return take(self, arrived_at)
+        with self.store.transaction():
+            self.store.ledger.returns.taken(receipts[-1][0])
+        patch(Returns, "waiting", lambda self: receipts)
+        try:
+            return take(self, arrived_at)
+        finally:
+            patch(Returns, "waiting", waiting)
+
+    waiting = Returns.waiting
+    patch(Partition, "take_receipts", early)
+
+
+def receipts_are_never_forgotten(patch: Patch) -> None:
+    commit = Partition._commit
+
+    def once_more(self: Partition, effects: Effects, places: Any, arrived_at: int, until: int = 0) -> Effects:
+        done = commit(self, effects, places, arrived_at)
+        if until:
+            with self.store.transaction():
+                self.store.ledger.returns.taken(until)
+        return done
+
+    patch(Partition, "_commit", once_more)
+
+
+def what_came_back_is_not_restored(patch: Patch) -> None:
+    _units_without(patch, "came")
+
+
+def actions_underway_are_not_restored(patch: Patch) -> None:
+    _units_without(patch, "underway")
+
+
+def _units_without(patch: Patch, name: str) -> None:
+    decode = memory.decode_unit
+
+    def forgetful(record: bytes) -> Any:
+        unit = decode(record)
+        setattr(unit, name, [])
+        return unit
+
+    patch(memory, "decode_unit", forgetful)
+
+
 def _doubt(patch: Patch, replacement: Any) -> None:
     patch(dispatch, "in_doubt", replacement)
     patch(outcome, "in_doubt", replacement)
@@ -312,4 +387,13 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     no_answer_counts_as_not_sent,
     a_restored_backup_is_not_noticed,
     a_stop_leaves_what_is_in_flight,
+)
+
+# Those that only worlds can find out in which what comes back changes what is decided.
+RETURNING: tuple[Callable[[Patch], None], ...] = (
+    receipts_are_written_after_the_result,
+    receipts_are_forgotten_before_they_are_taken,
+    receipts_are_never_forgotten,
+    what_came_back_is_not_restored,
+    actions_underway_are_not_restored,
 )

@@ -1,14 +1,15 @@
-"""Lives one seed again and says what happened: `python -m tests.simulation.replay 1234`."""
+"""Lives one seed again and says what happened: `python -m tests.simulation.replay 1234`, or `1234 returning`."""
 
 from __future__ import annotations
 
 import sys
 
+from tests.simulation.returning import Returning
 from tests.simulation.world import World
 
 
-def replay(seed: int) -> None:
-    world = World(seed)
+def replay(seed: int, kind: type[World] = World) -> None:
+    world = kind(seed)
     print(f"seed {seed}: {len(world.story.rows)} rows, troubles {vars(world.troubles)}")
     try:
         world.run()
@@ -19,4 +20,4 @@ def replay(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    replay(int(sys.argv[1]))
+    replay(int(sys.argv[1]), Returning if "returning" in sys.argv else World)

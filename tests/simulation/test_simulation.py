@@ -13,8 +13,9 @@ import pytest
 
 from engine.shells.faults import POINTS
 from engine.shells.ledger import State
-from tests.simulation.mutants import MUTANTS, Patch
+from tests.simulation.mutants import MUTANTS, RETURNING, Patch
 from tests.simulation.receivers import FAULTS
+from tests.simulation.returning import Returning
 from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "20000"))
@@ -30,20 +31,29 @@ SOMETIMES = {
     *FAULTS,
     *(f"crash {point}" for point in (*CRASHES, "after a request", "before a question")),
     *(f"row {kind}" for kind in ROWS),
-    *(f"state {state}" for state in State),
+    # Nobody takes a yes back here; tests/dispatch/test_last_look.py has that.
+    *(f"state {state}" for state in State if state is not State.RECALLED),
     *("pause", "stop", "places lost", "rebuilt", "restored", "older copy refused", "cannot say", "repeated, flagged"),
 }
 
 
-def sweep(seeds: Iterable[int]) -> Counter[str]:
+# The same of worlds in which what comes back changes what is decided.
+CAME_BACK = {
+    *(f"came back {state}" for state in (State.DELIVERED, State.REJECTED, State.UNKNOWN, State.EXPIRED)),
+    *(f"after {what}" for what in ("sms rejected", "log rejected", "call worked", "call rejected", "call expired")),
+    *(f"crash {point}" for point in CRASHES),
+}
+
+
+def sweep(seeds: Iterable[int], kind: type[World] = World) -> Counter[str]:
     """Live all of these. Returns what happened in them; raises AssertionError for the first that broke a promise."""
     seen: Counter[str] = Counter()
     for seed in seeds:
-        world = World(seed)
+        world = kind(seed)
         try:
             world.run()
         except Exception as broken:
-            again = f"python -m tests.simulation.replay {seed}"
+            again = f"python -m tests.simulation.replay {seed}{' returning' * (kind is Returning)}"
             raise AssertionError(f"seed {seed} broke a promise: {broken}\nlive it again with: {again}") from broken
         seen.update(world.fate.seen)
     return seen
@@ -56,6 +66,26 @@ def test_promises_hold_whatever_goes_wrong(part: int) -> None:
     seen = sweep(seeds)
     missing = sorted(SOMETIMES - set(seen))
     assert not missing or len(seeds) < ENOUGH, f"never happened in {len(seeds)} worlds, so nothing is proved: {missing}"
+
+
+@pytest.mark.slow
+def test_what_comes_back_is_taken_once_and_decided_on_as_by_an_uninterrupted_run() -> None:
+    seeds = range(SEEDS // PARTS // 2)
+    missing = sorted(CAME_BACK - set(sweep(seeds, Returning)))
+    assert not missing or len(seeds) < ENOUGH // 2, (
+        f"never happened in {len(seeds)} worlds, so nothing is proved: {missing}"
+    )
+
+
+@pytest.mark.parametrize("mutant", RETURNING, ids=lambda mutant: mutant.__name__)
+def test_a_wrong_way_back_is_found_out(mutant: Callable[[Patch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch.setattr)
+    for seed in range(MUTANT_SEEDS):
+        try:
+            Returning(seed).run()
+        except AssertionError:
+            return
+    pytest.fail(f"{MUTANT_SEEDS} worlds have not noticed")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)

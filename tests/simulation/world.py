@@ -14,7 +14,7 @@ from random import Random
 
 from engine.core.route import Row
 from engine.errors import OperatorError
-from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Tick
 from engine.shells import partition as partitions
 from engine.shells import store as stores
 from engine.shells.attempts import DEATHS_MOST
@@ -22,6 +22,7 @@ from engine.shells.dispatch import Dispatcher
 from engine.shells.files import FilePlace
 from engine.shells.ledger import State
 from engine.shells.partition import Partition
+from engine.shells.receipts import coming_back
 from engine.shells.store import Store
 from tests.simulation import judge
 from tests.simulation.disk import Disk, Machine
@@ -64,7 +65,7 @@ class World:
         self.seed = seed
         root = Random(seed)
         self.random = Random(root.getrandbits(64))
-        self.troubles = Troubles(Random(root.getrandbits(64)))
+        self.troubles = self._troubles(Troubles(Random(root.getrandbits(64))))
         self.fate = Fate(Random(root.getrandbits(64)), self.troubles.crash_mean)
         self.time = Time()
         self.plan = plan()
@@ -84,6 +85,10 @@ class World:
         self._image = b""
         self._batch_most = self.random.choice((1, 3, 8, 30))
 
+    def _troubles(self, troubles: Troubles) -> Troubles:
+        """Which of them there are in worlds of this kind."""
+        return troubles
+
     def _receivers(self, random: Random) -> dict[str, Receiver]:
         kinds: list[type[Receiver]] = [Receiver, Recognising, Asked]
         random.shuffle(kinds)
@@ -99,7 +104,6 @@ class World:
 
     def run(self) -> None:
         """Raises AssertionError when a promise was broken."""
-        oracle = Oracle(self.plan, self.story)
         for kind in self.story.kinds:
             self.fate.seen[f"row {kind}"] += 1
         with _points_told(self.fate):
@@ -107,7 +111,13 @@ class World:
                 self._live()
         for receiver in self.receivers.values():
             receiver.settle()
-        judge.judge(self, oracle)
+        judge.judge(self, self._oracle())
+
+    def _oracle(self) -> Oracle:
+        """What it has to come to."""
+        oracle = Oracle(self.plan)
+        oracle.read(self.story)
+        return oracle
 
     # ---- a life
 
@@ -135,17 +145,26 @@ class World:
     async def _life(self) -> None:
         store = self.machine.start_store()
         self._open_guard(store)
-        partition = Partition(store, self.plan, self.random.choice((0, 3_000, 1 << 20)))
-        bounds, clock = self.plan.configuration.project.bounds, lambda: self.time.ms
-        dispatcher = Dispatcher(store.ledger, self.receivers, clock, bounds, passed=self.fate.step)
+        partition = self._new_partition(store)
+        configuration, clock = self.plan.configuration, lambda: self.time.ms
+        settling = coming_back(store.ledger, configuration.plays)
+        dispatcher = Dispatcher(
+            store.ledger, self.receivers, clock, configuration.project.bounds, passed=self.fate.step, settling=settling
+        )
         await dispatcher.open()
         if not await self._read(partition, dispatcher):
             return
-        partition.take_records(partition.router.end(), self.time.ms)
+        partition.take_records(partition.router.end() or [Tick(partition.now)], self.time.ms)
         self._stop_faults_at_the_end()
         await self._settle(store, dispatcher)
+        while partition.take_receipts(self.time.ms):
+            partition.take_records([Tick(partition.now)], self.time.ms)
+            await self._settle(store, dispatcher)
         partition.close()
         self.is_over = True
+
+    def _new_partition(self, store: Store) -> Partition:
+        return Partition(store, self.plan, self.random.choice((0, 3_000, 1 << 20)))
 
     def _open_guard(self, store: Store) -> None:
         try:
@@ -168,6 +187,7 @@ class World:
                     sending.result()
                 sending = asyncio.create_task(dispatcher.round()) if random.random() < 0.4 else None
             await asyncio.sleep(0)
+            partition.take_receipts(self.time.ms)
             self._trouble_between_batches(partition)
             if self.troubles.stops and random.random() < 0.05:
                 return await self._stop(partition, dispatcher, sending)

@@ -13,7 +13,7 @@ from engine import outbound
 from engine.errors import OperatorError
 from engine.outbound import Answer, GuardedTransport, Outbound, is_public, system_resolve
 from engine.ports import Delivered, Rejected, Retry, Secret, SinkContext, Unknown
-from sinks.webhook import Options, Sink, retry_after_ms
+from sinks.webhook import Options, Sink, of_answer, retry_after_ms
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 CONTEXT = SinkContext(name="desk", folder=".", project="northwind")
@@ -104,6 +104,35 @@ async def test_the_body_is_the_same_at_every_attempt(serve, answering, action):
 async def test_the_receivers_own_id_is_kept(serve, answering, action):
     async with serve(answering(201, b'{"id": 4711}')) as peer:
         assert await sent(action(), peer.port) == Delivered(reference="4711")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b'{"id": "r1", "result": {"status": "mended", "tries": 2, "safe": true}}', Delivered("r1")),
+        (b'{"result": {"status": "broken", "tries": 2, "safe": true}}', "result.status is not mended"),
+        (b'{"result": {"status": "mended", "tries": 2, "safe": "True"}}', "result.safe is not true"),
+        (b'{"result": {"status": "mended", "tries": 3, "safe": true}}', "result.tries is not 2"),
+        (b'{"result": "mended"}', "result.status is not mended"),
+        (b'["mended"]', "result.status is not mended"),
+        (b"mended", "result.status is not mended"),
+    ],
+)
+def test_what_an_answer_has_to_say_decides_whether_it_is_done(said, expected):
+    wanted = {"result.status": "mended", "result.tries": "2", "result.safe": "true"}
+    verdict = of_answer(Answer(200, {}, said), NOW, wanted)
+    if isinstance(expected, Delivered):
+        assert verdict == expected
+    else:
+        assert isinstance(verdict, Rejected)
+        assert not verdict.pause
+        assert verdict.why.partition(": ")[0] == f"answered 200, but {expected}"
+
+
+def test_what_a_refusal_says_is_not_asked():
+    assert of_answer(Answer(503, {}, b'{"status": "mended"}'), NOW, {"status": "mended"}) == Retry(
+        'answered 503: {"status": "mended"}'
+    )
 
 
 async def test_redirects_are_not_followed(serve, answering, action):

@@ -17,7 +17,7 @@ from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
 from engine.core.state import Stalls
-from engine.model import Signal
+from engine.model import Receipt, Signal
 from engine.shells.erasing import strip_units
 from engine.shells.kafka import wire
 from engine.shells.kafka.assign import Assigning
@@ -30,11 +30,15 @@ FLOW, PENDING = "flow", "pending"
 
 
 class Flow(msgspec.Struct, array_like=True):
-    """How far each source has come in event time, what was last taken from it (offset, number), and the time here."""
+    """How far each source has come in event time, what was last taken from it (offset, number), and the time here.
+
+    `is_over`: recorded input has ended, so that no mark follows by itself.
+    """
 
     reached: dict[str, int] = {}
     taken: dict[str, tuple[int, int]] = {}
     now: int = 0
+    is_over: bool = False
 
 
 class DecidePartition(Remembering):
@@ -77,6 +81,8 @@ class DecidePartition(Remembering):
             self._out.keyed(topics.decisions, decision.unit.encode(), wire.encode(decision))
         for action in effects.actions:
             self._out.keyed(topics.actions, action.unit.encode(), wire.encode(action))
+        for recall in effects.recalls:
+            self._out.keyed(topics.actions, recall.unit.encode(), wire.encode(recall))
         if self._has_capacity and self._flow.now > self._announced:
             self._out.to_all(topics.candidates, wire.Mark(self._source, self._flow.now))
             self._announced = self._flow.now
@@ -94,6 +100,9 @@ class DecidePartition(Remembering):
     def _wait(self, value: bytes) -> None:
         """Put a candidate into its place in time; one that is written a second time is known by where it came from."""
         candidate = wire.read_candidate(value)
+        if candidate.receipt is not None:
+            self._receipt(candidate.receipt)
+            return
         place = (candidate.offset, candidate.number)
         if place <= self._flow.taken.get(candidate.source, (-1, 0)):
             return
@@ -112,12 +121,19 @@ class DecidePartition(Remembering):
             task = wire.Candidate(one.owner, one.at, self._source, offset, number, handover=one)
             self._out.keyed(self._shared.topics.candidates, one.owner.encode(), wire.encode(task))
 
+    def _receipt(self, receipt: Receipt) -> None:
+        """The next mark decides what follows; where none does, it is decided now."""
+        self._decide.on_receipt(receipt, self._flow.now)
+        if self._flow.is_over:
+            self._decide.on_tick(self._flow.now)
+
     def _message(self, message: wire.Message) -> None:
         if isinstance(message, wire.Mark) and self._assigning.is_source(message.source):
             self._assigning.reach(message)
         elif isinstance(message, wire.Mark):
             flow = self._flow
             flow.reached[message.source] = max(message.at, flow.reached.get(message.source, 0))
+            flow.is_over = message.ended
             if flow.reached.keys() >= self._sources:
                 self._pass_time(min(flow.reached.values()), slack=int(message.ended))
         elif isinstance(message, wire.Erase):

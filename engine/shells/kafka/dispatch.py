@@ -15,7 +15,8 @@ import msgspec
 
 from engine.core.erasure import masked
 from engine.core.plan import Plan
-from engine.model import Action
+from engine.core.receipts import comes_back
+from engine.model import Action, Recall
 from engine.ports import Sink
 from engine.shells.dispatch import Dispatcher, Report
 from engine.shells.faults import fault_point
@@ -34,12 +35,13 @@ from engine.shells.kafka.stage import (
     unread,
 )
 from engine.shells.ledger import Ledger, Row, State, concerned
+from engine.shells.receipts import receipt_of
 from engine.shells.store import Store
 
 STAGE = "dispatch"
 ERASED, FORGET = "erased", "forget"
 # The tables of the ledger, each with the column that names a row.
-TABLES = {"actions": "id", "ledger_facts": "name", "sink_pauses": "sink"}
+TABLES = {"actions": "id", "recalls": "id", "ledger_facts": "name", "sink_pauses": "sink"}
 RENEWED_AT_ONCE = 500
 # Rows of the ledger that the log does not have yet, in the file as they are: it may be ahead of the log at any time.
 CHANGED = """CREATE TABLE IF NOT EXISTS changed (
@@ -93,13 +95,13 @@ class DispatchPartition:
             last_owner = found.owner
             self._restore(found.commit)
             self._shared.restoring(STAGE, self.partition, found.begin - since, until - since)
+        self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
         self._watch()
         self._catch_up_receipts()
         if last_owner and last_owner != head.owner:
             await self._outlast()
         self._keep_head()
         self._erased = msgspec.msgpack.decode(head.facts.get(ERASED, b"\x80"), type=dict[str, int])
-        self._plan = plan_in(self._shared, head.facts.get(CONFIGURATION))
         if CONFIGURATION not in head.facts:
             self._fact(CONFIGURATION, own_configuration(self._shared))
         await self._start()
@@ -175,24 +177,24 @@ class DispatchPartition:
         for record in fresh:
             if record.key is None:
                 await self._message(record)
-        actions: list[Action] = []
+        found: list[Action | Recall] = []
         letters = self._poisoned.keep_trying(
             [record for record in fresh if record.key is not None],
-            lambda some: actions.extend(_ACTION.decode(record.value or b"") for record in some),
+            lambda some: found.extend(wire.read_action(record.value or b"") for record in some),
             lambda: None,
-            actions.clear,
+            found.clear,
         )
         for letter in letters:
             self._out.dead_letter(letter)
+        actions = [one for one in found if isinstance(one, Action) and not self._is_erased(one)]
         with self._store.transaction():
-            self.ledger.add(
-                [action for action in actions if not self._is_erased(action)], self._plan.configuration.project.channels
-            )
+            self.ledger.add(actions, self._plan.configuration.project.channels)
+            self.ledger.returns.recall(one for one in found if isinstance(one, Recall))
         self._head.positions[self.topic] = fresh[-1].offset + 1
         await self._flush(is_moved=True)
         if self._head.facts.get(FORGET):
             await self._forget()
-        if self._dispatcher is not None and actions:
+        if self._dispatcher is not None and found:
             self._dispatcher.wake()
 
     async def _message(self, record: RawRecord) -> None:
@@ -293,6 +295,8 @@ class DispatchPartition:
             self._report,
             durable=self.durable,
             is_ours=self._is_ours,
+            # Recorded events are decided by the clock of their own time, whatever the one on the wall shows.
+            quiet=None if self._shared.event_clock else self._plan.configuration.project.policies.quiet_hours,
         )
         await dispatcher.open()
         self._dispatcher = dispatcher
@@ -305,14 +309,18 @@ class DispatchPartition:
     def _report(self, report: Report) -> None:
         row = self.ledger.get(report.action_id) if report.action_id else None
         self._sending.report(report, row.action if row else None)
-        if row is not None:
+        if row is not None and report.what != "postponed":
             self._receipt(row, str(report.what), report.why_in_brief)
 
     def _receipt(self, row: Row, what: str, why: str) -> None:
         """What became of an action goes out with the next commit."""
-        action = row.action
-        receipt = wire.Receipt(action.id, action.channel, what, self._sending.clock(), row.attempts, why)
-        self._out.put(self._shared.topics.receipts, self.partition, action.unit.encode(), wire.encode(receipt))
+        receipt, topics = receipt_of(row, what, why, self._sending.clock()), self._shared.topics
+        unit = row.action.unit.encode()
+        self._out.put(topics.receipts, self.partition, unit, wire.encode(receipt))
+        # Actions, and with them their receipts, are in the partition of their unit, as all that is decided for it.
+        if comes_back(what, self._plan.configuration.plays.get(row.action.play)):
+            candidate = wire.Candidate(row.action.unit, 0, "", 0, 0, receipt=receipt)
+            self._out.put(topics.candidates, self.partition, unit, wire.encode(candidate))
 
     @property
     def fault(self) -> BaseException | None:
@@ -341,13 +349,11 @@ class DispatchPartition:
     # ---- keeping house
 
     async def keep_house(self) -> int:
-        """Apply the retention of the ledger. Returns how many actions went."""
+        """Apply the retention of the ledger. Returns how many rows went."""
         keep = self._plan.configuration.project.retention
         with self._store.transaction():
-            gone = self.ledger.prune(self._sending.clock() - keep.ledger_ms)
+            before = self._sending.clock() - keep.ledger_ms
+            gone = self.ledger.prune(before) + self.ledger.returns.prune(before)
         if gone:
             await self._flush()
         return gone
-
-
-_ACTION = msgspec.json.Decoder(Action)

@@ -14,7 +14,7 @@ from engine.core.handing import OWNER
 from engine.core.members import are_drawers_of
 from engine.core.state import Layout, Stalls
 from engine.core.tails import folded, read_tail
-from engine.model import Action, Decision
+from engine.model import Action, Decision, Receipt
 from engine.shells.erasing import is_named, name_of
 from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of, memberships, tasks_about
 from engine.shells.journal import EntityRow, UnitRow
@@ -30,7 +30,7 @@ from engine.shells.wiring import plan_of
 from engine.spec.types import Configuration
 
 _ACTION, _DECISION = msgspec.json.Decoder(Action), msgspec.json.Decoder(Decision)
-_RECEIPT = msgspec.json.Decoder(wire.Receipt)
+_RECEIPT = msgspec.json.Decoder(Receipt)
 # Where the columns of an action stand in the rows that the dispatch stage writes.
 STATE, ATTEMPTS, PAYLOAD = 4, 9, -1
 

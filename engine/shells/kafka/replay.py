@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 from aiokafka import ConsumerRecord
 
-from engine.model import Action, DeadLetter
+from engine.model import DeadLetter
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
 from engine.shells.kafka.link import Link, Pair, acknowledged
@@ -42,7 +42,6 @@ class Unreplayable(Exception):
 
 
 _NOTED = msgspec.json.Decoder(Noted)
-_ACTION = msgspec.json.Decoder(Action)
 
 
 async def replay(project: ProjectSpec, connection: dict[str, Any], wanted: Wanted, *, dry_run: bool) -> Replay:
@@ -122,7 +121,7 @@ class _Replaying:
             elif topic == topics.candidates:
                 key, value = self._candidate(letter.raw)
             elif topic == topics.actions:
-                key, value = _ACTION.decode(letter.raw).unit.encode(), letter.raw
+                key, value = wire.read_action(letter.raw).unit.encode(), letter.raw
             else:
                 raise Unreplayable(f"nobody reads {topic or 'what it came from'} here")
         except (msgspec.DecodeError, KeyError) as fault:

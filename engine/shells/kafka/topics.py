@@ -138,13 +138,16 @@ def _ours(project: ProjectSpec) -> Iterator[TopicSpec]:
         kafka,
         "candidates",
         f"{unit}; of a task its owner",
-        "detect, decide",
+        "detect, decide and dispatch",
         "decide",
-        "signals that opened or closed, profiles, what else a unit hears, and tasks on their way to owners",
+        "signals that opened or closed, profiles, what else a unit hears, tasks on their way to owners, and what comes "
+        "back of actions",
         events,
     )
     yield _topic(kafka, "decisions", unit, "decide", "yours, if you like", "each decision with its why", decisions)
-    yield _topic(kafka, "actions", unit, "decide", "dispatch", "what is to be sent", decisions)
+    yield _topic(
+        kafka, "actions", unit, "decide", "dispatch", "what is to be sent, and what is not any more", decisions
+    )
     yield _topic(kafka, "receipts", unit, "dispatch", "yours, if you like", "what became of each action", decisions)
     yield _topic(
         kafka,

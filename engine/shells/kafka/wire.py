@@ -14,7 +14,7 @@ import msgspec
 
 from engine.core.digest import seen_digest
 from engine.core.tasks import Handover
-from engine.model import DeadLetter, Event, Routed, Signal
+from engine.model import Action, DeadLetter, Event, Recall, Receipt, Routed, Signal
 
 
 class Addressed(Event, frozen=True, gc=False, omit_defaults=True):
@@ -77,7 +77,8 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
     where it came from, so that it is taken once however often it was written. `due` is set where a timer raised it: the
-    moment at which that timer was to run, which may be long past.
+    moment at which that timer was to run, which may be long past. A `receipt` is dispatch's word on an action of the
+    unit; it has no place in time, and counts as of the time that has been reached where it stands.
     """
 
     unit: str
@@ -89,23 +90,16 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     profile: Addressed | None = None
     due: int = 0
     handover: Handover | None = None
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What became of an action: a state of the ledger, and when in wall time."""
-
-    action_id: str
-    channel: str
-    what: str
-    at: int
-    attempts: int
-    why: str = ""
+    receipt: Receipt | None = None
 
 
 _ENCODER = msgspec.json.Encoder()
 _ADDRESSED = msgspec.json.Decoder(Addressed)
 _MESSAGE: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _CANDIDATE = msgspec.json.Decoder(Candidate)
+_ACTION = msgspec.json.Decoder(Action)
+_RECALL = msgspec.json.Decoder(Recall)
+_RECALLS = b'{"type":"recall"'
 
 encode = _ENCODER.encode
 
@@ -158,6 +152,11 @@ def read_message(value: bytes) -> Message:
 def read_candidate(value: bytes) -> Candidate:
     """Raises msgspec.DecodeError."""
     return _CANDIDATE.decode(value)
+
+
+def read_action(value: bytes) -> Action | Recall:
+    """What is to be sent, or is not any more. Raises msgspec.DecodeError."""
+    return _RECALL.decode(value) if value.startswith(_RECALLS) else _ACTION.decode(value)
 
 
 # ---- dead letters

@@ -211,6 +211,8 @@ class Worker:
             self.metrics.action_duration.labels(report.channel).observe(report.took_ms / 1000)
         if report.what in {"paused", "resumed"}:
             self._own.paused(report.sink, is_paused=report.what == "paused")
+        if report.what == "postponed":
+            return
         if report.what != "delivered":
             why, attempts = report.why_in_brief, report.attempts
             log.warning("action " + str(report.what), sink=report.sink, why=why, attempts=attempts)

@@ -1,0 +1,105 @@
+"""How unlike everything before a point is: the distance to the nearest of a few dozen remembered points.
+
+A point nearer than a small radius to a remembered one is nothing new and only refreshes it. When the memory is full, a
+point not met for long gives way; is there none, the radius grows until neighbours merge. So the memory covers what was
+seen evenly, the common and the rare, in a size that never changes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+REMEMBERED = 64
+LONG = 8192  # points after which one that was not met again may give way
+GROWTH = 1.1
+
+Point: TypeAlias = tuple[float, float, float]
+NoveltyState: TypeAlias = tuple[int, float, list[list[float]], list[int]]
+
+
+class Novelty:
+    """A memory of points of three numbers, whose distance is the sum of their weighted differences.
+
+    The first number weighs 1, the others what `weights` says; a number of weight 0 does not matter.
+    """
+
+    __slots__ = ("_met", "_points", "_radius", "_second", "_seen", "_third")
+
+    def __init__(self, weights: tuple[float, float], state: NoveltyState = (0, 0.0, [], [])) -> None:
+        self._second, self._third = weights
+        self._seen, self._radius, points, met = state
+        self._points: list[Point] = [_padded(numbers) for numbers in points]
+        self._met = list(met)
+
+    def state(self) -> NoveltyState:
+        """What `Novelty` is made from again: at most 64 points without what does not matter, and when each was met."""
+        width = 3 if self._third else 2 if self._second else 1
+        return self._seen, self._radius, [list(point[:width]) for point in self._points], list(self._met)
+
+    def take(self, point: Point) -> float | None:
+        """The distance to the nearest point so far, None for the first; then remember this one."""
+        self._seen += 1
+        nearest, distance = self._nearest(point)
+        if nearest >= 0 and distance <= self._radius:
+            self._met[nearest] = self._seen
+            return distance
+        if len(self._points) == REMEMBERED:
+            self._make_room()
+        # After a merge this point may be within the new radius. It is kept nevertheless: it was new.
+        self._points.append(point)
+        self._met.append(self._seen)
+        return distance if nearest >= 0 else None
+
+    def distance(self, point: Point) -> float | None:
+        """As `take`, but nothing is remembered."""
+        nearest, distance = self._nearest(point)
+        return distance if nearest >= 0 else None
+
+    def _nearest(self, point: Point) -> tuple[int, float]:
+        """Which remembered point is nearest (-1 while there is none) and how far it is."""
+        first, second, third = point
+        by_second, by_third = self._second, self._third
+        nearest, least = -1, float("inf")
+        for number, (one, two, three) in enumerate(self._points):
+            distance = abs(one - first)
+            # Most points are out of question by their first number alone.
+            if distance < least:
+                distance += by_second * abs(two - second) + by_third * abs(three - third)
+                if distance < least:
+                    nearest, least = number, distance
+        return nearest, least
+
+    def _make_room(self) -> None:
+        oldest = min(range(len(self._met)), key=self._met.__getitem__)
+        if self._seen - self._met[oldest] > LONG:
+            self._points[oldest], self._met[oldest] = self._points[-1], self._met[-1]
+            del self._points[-1], self._met[-1]
+            return
+        while len(self._points) == REMEMBERED:
+            self._radius = self._radius * GROWTH if self._radius > 0.0 else self._closest()
+            self._merge()
+
+    def _closest(self) -> float:
+        pairs = ((one, two) for number, one in enumerate(self._points) for two in self._points[:number])
+        return min(self._between(one, two) for one, two in pairs)
+
+    def _merge(self) -> None:
+        """Keep, from the first on, only what is not within the radius of what was kept."""
+        points: list[Point] = []
+        met: list[int] = []
+        for point, when in zip(self._points, self._met, strict=True):
+            close = next((n for n, kept in enumerate(points) if self._between(point, kept) <= self._radius), None)
+            if close is None:
+                points.append(point)
+                met.append(when)
+            else:
+                met[close] = max(met[close], when)
+        self._points, self._met = points, met
+
+    def _between(self, one: Point, two: Point) -> float:
+        return abs(one[0] - two[0]) + self._second * abs(one[1] - two[1]) + self._third * abs(one[2] - two[2])
+
+
+def _padded(numbers: list[float]) -> Point:
+    first, second, third = (*numbers, 0.0, 0.0)[:3]
+    return first, second, third
