@@ -197,6 +197,33 @@ class Outcome(StrEnum):
 RESULTS = (Outcome.WORKED, Outcome.ANSWERED)
 
 
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to read or watch that goes with a message."""
+
+    title: str
+    url: str
+    kind: Literal["article", "video", "link"] = "link"
+
+
+class HumanPath(msgspec.Struct, frozen=True, kw_only=True):
+    """How a customer reaches a person: by which way, the sentence that says so, and a number or address."""
+
+    by: Literal["reply", "chat", "phone", "link"]
+    say: str
+    at: str = ""
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-click fix: what it does, until when, and the address under which it stands in the texts.
+
+    The address carries no signature before the action is sent, so that nothing that is kept could be clicked.
+    """
+
+    does: str
+    expires_at: int
+    url: str
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one candidate, at which gate it was held or dropped if it was, and what led there.
 
@@ -205,6 +232,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     offset, worker or wall time, so replaying the same events gives the same bytes.
     `incident` is the group's signal that it is one of, and `step` the member's step in it.
     What competed has a `priority`, the product of its `factors`; `runner_up` is the play that would have gone instead.
+    `variants` are the arms of the experiments that it is part of.
     `step` is its place in the play's course. What came of an action is written down likewise: `worked` when its goal
     was reached, `answered` when a colleague took it up, after `took_ms`. `after` is what came back of an earlier action
     and led to this one (`email rejected`).
@@ -237,6 +265,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     took_ms: int = 0
     incident: str = ""
     after: str = ""
+    variants: Mapping[str, str] = {}
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,7 +274,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     `channel` is the play's word for the way (`desk`), which the project file maps to a sink. `expires_at` 0 = never.
     `about` is the entity whose signal led to it, as `kind:key`. `context` are lines that a colleague should know beside
     the text: what was sent before, what was answered, what is recommended. `zones` are the time zones in which it has
-    to be day for it to be sent; none where it heeds no quiet hours.
+    to be day for it to be sent; none where it heeds no quiet hours. `language` is that of the texts, "" where the
+    project names none.
     """
 
     id: str
@@ -271,6 +301,11 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     about: str = ""
     context: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
+    language: str = ""
+    human: HumanPath | None = None
+    resources: tuple[Resource, ...] = ()
+    link: Link | None = None
+    variants: Mapping[str, str] = {}
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from itertools import product
 
 from engine.core.matching import read_path
 from engine.core.moments import spoken_moment
+from engine.core.preference import preferred_channel, unwanted_topic
 from engine.core.unit_state import Candidate, UnitState, Word
 from engine.model import Event, Json
 from engine.spec.policies import ConsentSpec, StopWords
@@ -18,7 +19,6 @@ from engine.spec.types import PlaySpec
 
 # Channels and purposes come from outside, so what is remembered of one person is bounded.
 MOST_WORDS = 100
-PREFERRED = "preferred_channel"
 
 
 def is_consent(event: Event, spec: ConsentSpec) -> bool:
@@ -70,6 +70,8 @@ def _newest_first(word: Word) -> tuple[int, bool, str, str]:
 def missing_consent(candidate: Candidate) -> str:
     """The sentence that says why this person must not be written to on this channel; "" if they may be."""
     spec, play = candidate.project.policies.consent, candidate.play
+    if topic := unwanted_topic(candidate):
+        return f"{candidate.recipient} does not want the topic {topic}"
     if spec is None:
         return ""
     words = sorted(_words(candidate, spec), key=_newest_first)
@@ -127,5 +129,5 @@ def channels_of(candidate: Candidate) -> tuple[str, ...]:
     channels = (play.channel, *play.fallback)
     if not play.fallback:
         return channels
-    preferred = candidate.profile_of(candidate.recipient.partition(":")[0]).get(PREFERRED)
+    preferred = preferred_channel(candidate)
     return tuple(sorted(channels, key=lambda channel: channel != preferred))

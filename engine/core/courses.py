@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.core.course_state import MOST_COURSES, MOST_SIGNALS, Course, Heard, Message
-from engine.core.gates import HOLDOUT, Stop
+from engine.core.gates import ON_PURPOSE, Stop
 from engine.core.handoff import HandOffs, is_answer
 from engine.core.happened import name_of, spoken_happened, whose
 from engine.core.incidents import is_update
 from engine.core.moments import spoken_length
 from engine.core.suppress import looks_back_ms
-from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
+from engine.core.unit_state import Candidate, UnitState, Waiting, again, recipient_of
 from engine.model import Action, Outcome
-from engine.spec.types import FIRST_STEP, Configuration, PlaySpec
+from engine.spec.types import FIRST_STEP, Configuration
 
 # Reactions after which the engine has nothing more to say; a colleague or the customer has.
 _ENDING = {
@@ -63,13 +64,6 @@ class Courses:
         goals = [play.goal.within_ms for play in self._plays.values() if play.goal]
         remember_ms = self._reactions.remember_ms if self._reactions else 0
         self._horizon_ms = max(remember_ms, looks_back_ms(rules), *goals, 0)
-        self._steps = {(play.name, step.name): step.play for play in self._plays.values() for step in play.steps}
-
-    def play_at(self, waiting: Waiting) -> PlaySpec | None:
-        """The play as it is at that step; None where the configuration has it no more."""
-        if waiting.step == FIRST_STEP or waiting.answer is not None:
-            return self._plays.get(waiting.play)
-        return self._steps.get((waiting.play, waiting.step))
 
     # ---- what was decided
 
@@ -78,17 +72,17 @@ class Courses:
         play = self._plays[candidate.play.name]
         if not play.steps or candidate.answer is not None or is_update(candidate.signal):
             return None
-        went = stop is None or stop.gate == HOLDOUT
+        went = stop is None or stop.gate in ON_PURPOSE
         goes_on = went if candidate.step == FIRST_STEP else stop is None or stop.gate not in _ENDS
         names = [FIRST_STEP, *(step.name for step in play.steps)]
         place = names.index(candidate.step)
         if not goes_on or place == len(play.steps):
             return None
         step = play.steps[place]
-        return Waiting(candidate.signal, play.name, candidate.now, candidate.now + step.after_ms, step=step.name)
+        return again(candidate, candidate.now, candidate.now + step.after_ms, step.name)
 
     def note(self, candidate: Candidate, action: Action | None) -> None:
-        """Remember what was chosen; `action` is None where the holdout kept it back."""
+        """Remember what was chosen; `action` is None where it was kept back on purpose."""
         play = self._plays[candidate.play.name]
         if candidate.play.to == "system" or not (self._reactions or play.goal or play.steps):
             return
@@ -171,16 +165,25 @@ class Courses:
 
     def _stop_if(self, unit: UnitState, heard: Heard) -> list[tuple[Waiting, Stop]]:
         """Take out all that waits of plays which this event stops, sent or not."""
-        stopped: list[tuple[Waiting, Stop]] = []
-        for waiting in list(unit.candidates):
-            play = self._plays.get(waiting.play)
-            stop = next((one for one in play.stop_if if name_of(one) in heard.met), None) if play else None
-            if play is None or stop is None or waiting.answer is not None or waiting.signal.at > heard.at:
-                continue
-            person = whose(waiting.signal, recipient_of(waiting.signal, play, unit))
-            if not heard.whose or person in ("", heard.whose):
-                stopped += _taken_out(unit, [waiting], Stop("stop_if", spoken_happened(stop)))
+        stopped, kept = list[tuple[Waiting, Stop]](), list[Waiting]()
+        for waiting in unit.candidates:
+            names = (waiting.play, *waiting.others)
+            ends = {name: stop for name in names if (stop := self._ending(waiting, name, unit, heard))}
+            stopped += [(replace(waiting, play=name, others=()), stop) for name, stop in ends.items()]
+            left = [name for name in names if name not in ends]
+            # Of several plays, those that are left may still be done.
+            kept += [replace(waiting, play=left[0], others=tuple(left[1:])) if ends else waiting] if left else []
+        unit.candidates = kept
         return stopped
+
+    def _ending(self, waiting: Waiting, name: str, unit: UnitState, heard: Heard) -> Stop | None:
+        """Why this event stops a play that waits, None if it does not."""
+        play = self._plays.get(name)
+        stop = next((one for one in play.stop_if if name_of(one) in heard.met), None) if play else None
+        if play is None or stop is None or waiting.answer is not None or waiting.signal.at > heard.at:
+            return None
+        person = whose(waiting.signal, recipient_of(waiting.signal, play, unit))
+        return Stop("stop_if", spoken_happened(stop)) if not heard.whose or person in ("", heard.whose) else None
 
     # ---- what can be forgotten
 

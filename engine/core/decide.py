@@ -14,11 +14,12 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.arbitrate import field_of, lost, ranked
+from engine.core.candidates import Candidates, waiting_for
 from engine.core.consent import is_consent, remember_consent
 from engine.core.course_state import Heard
 from engine.core.courses import Courses
 from engine.core.effects import Effects
-from engine.core.gates import HOLDOUT, Stop, judge, kept_back
+from engine.core.gates import ON_PURPOSE, Stop, judge, kept_back
 from engine.core.handing import handed_over, is_counted, task_of
 from engine.core.incidents import (
     absorbed,
@@ -47,7 +48,7 @@ from engine.core.records import Records
 from engine.core.review import ASKED, is_sampled, to_review, verdict_of
 from engine.core.state import keep_newest
 from engine.core.tasks import Handover, round_after
-from engine.core.unit_state import Candidate, UnitState, Waiting, recipient_of
+from engine.core.unit_state import Candidate, UnitState, again
 from engine.model import Action, Receipt, Routed, Signal
 from engine.ports import NEVER
 from engine.spec.types import Configuration, PlaySpec
@@ -103,6 +104,7 @@ class Decide:
         self._detectors = {spec.name: spec for spec in configuration.detectors}
         self._plays = configuration.plays
         self._records = Records(configuration)
+        self._candidates = Candidates(configuration)
         self._describes = {s.name: s.describes for s in self._project.streams if s.describes}
         self._listening = Listening(configuration)
         self._courses = Courses(configuration)
@@ -221,10 +223,8 @@ class Decide:
         reached = [signal for signal in unit.waiting if signal.at <= at]
         unit.waiting = [signal for signal in unit.waiting if signal.at > at]
         for signal in reached:
-            if absorbed(unit, signal):
-                continue
-            plays = self._plays_of(signal)
-            unit.candidates += [Waiting(signal, play.name, signal.at, _due_alone(signal, play)) for play in plays]
+            if not absorbed(unit, signal) and (spec := self._detectors.get(signal.detector)):
+                unit.candidates += waiting_for(signal, spec, self._plays_of(signal))
 
     def _next_moment(self, unit: UnitState) -> int:
         """When the next of its candidates is decided, or it hears of something that was said.
@@ -254,7 +254,7 @@ class Decide:
         news = self._courses.hear(unit, heard)
         self.effects.decisions += [self._records.result(result) for result in news.results if result.course.signal]
         for waiting, stop in news.stopped:
-            for candidate in self._candidates([waiting], unit, now):
+            for candidate in self._candidates.of(waiting, unit, now):
                 self._settle(candidate, stop)
         if news.is_unmatched:
             self.effects.counts["unmatched", heard.stream] += 1
@@ -266,7 +266,8 @@ class Decide:
         ready = [one for one in unit.candidates if 0 < one.due <= now] + (gathered if closes else [])
         taken = {id(one) for one in ready}
         unit.candidates = [one for one in unit.candidates if id(one) not in taken]
-        candidates = sorted(self._candidates(ready, unit, now), key=lambda one: one.order)
+        made = (candidate for one in ready for candidate in self._candidates.of(one, unit, now))
+        candidates = sorted(made, key=lambda one: one.order)
         for candidate in candidates:
             if not candidate.competes:
                 self._settle(*judge(candidate))
@@ -290,34 +291,13 @@ class Decide:
                 stop = kept_back(way)
             self._settle(way, stop)
 
-    def _candidates(self, ready: Iterable[Waiting], unit: UnitState, now: int) -> Iterable[Candidate]:
-        for one in ready:
-            detector, play = self._detectors.get(one.signal.detector), self._courses.play_at(one)
-            if detector and play:
-                yield Candidate(
-                    signal=one.signal,
-                    detector=detector,
-                    play=play,
-                    recipient=_recipient(one, play, unit),
-                    channel=play.channel,
-                    unit=unit,
-                    project=self._project,
-                    now=now,
-                    round=one.round,
-                    step=one.step,
-                    answer=one.answer,
-                    refused=one.refused,
-                    after=one.after,
-                    has_worked=one.has_worked,
-                )
-
     def _settle(self, candidate: Candidate, stop: Stop | None) -> None:
         if stop is not None:
             self.effects.decisions.append(self._records.stopped(candidate, stop))
             self._review(candidate)
             if stop.until:
                 self._hold(candidate, stop.until)
-            if stop.gate == HOLDOUT:
+            if stop.gate in ON_PURPOSE:
                 remember_sent(candidate, is_shadow=True)
                 remember_told(candidate)
                 self._courses.note(candidate, None)
@@ -349,9 +329,10 @@ class Decide:
 
     def _hold(self, candidate: Candidate, until: int) -> None:
         """It passes every gate again then."""
-        one, again = candidate, candidate.round + 1
-        head = (one.signal, one.play.name, one.now, until, again, one.step, one.answer)
-        one.unit.candidates.append(Waiting(*head, one.refused, one.after, has_worked=one.has_worked))
+        held = again(candidate, candidate.now, until, candidate.step)
+        held.round, held.answer = candidate.round + 1, candidate.answer
+        held.refused, held.after, held.has_worked = candidate.refused, candidate.after, candidate.has_worked
+        candidate.unit.candidates.append(held)
 
     def _hand_over(self, candidate: Candidate) -> Action:
         """Whether there is room for it is decided with its owner. Returns what is done if there is."""
@@ -366,18 +347,6 @@ class Decide:
     def _forget_resolved(self, unit: UnitState) -> None:
         unit.resolved = [signal_id for signal_id in unit.resolved if unit.waits_for(signal_id)]
         forget_told(unit)
-
-
-def _recipient(waiting: Waiting, play: PlaySpec, unit: UnitState) -> str:
-    """Whoever replied is told who will see to it, whomever the message before was for."""
-    if waiting.answer and waiting.answer.whose and play.to == "customer":
-        return waiting.answer.whose
-    return recipient_of(waiting.signal, play, unit)
-
-
-def _due_alone(signal: Signal, play: PlaySpec) -> int:
-    """When a play that waits for nobody is decided; 0 for the others."""
-    return signal.at if play.purpose == "critical" or play.in_session else 0
 
 
 def _beside(rival: Candidate, winners: Mapping[str, Candidate]) -> tuple[Candidate, Stop | None]:

@@ -158,7 +158,7 @@ def signal_of(
     spec = judge.spec
     return Signal(
         id=digest(project.project, spec.name, entity.kind, entity.key, str(episode.since)),
-        detector=spec.name,
+        detector=spec.variant_of or spec.name,
         version=spec.version,
         entity=entity.kind,
         key=entity.key,

@@ -19,7 +19,7 @@ from engine.core.plan import KindPlan
 from engine.core.route import Flow, Router, Row
 from engine.core.shapes import REFUSALS, Shape
 from engine.model import DeadLetter
-from engine.spec.types import Bounds
+from engine.spec.bounds import Bounds
 
 # So many rows are tried in vain before that is held against a stream.
 _IN_VAIN_MOST = 1_000

@@ -15,6 +15,7 @@ from engine.core.inhibit import muted_by
 from engine.core.limits import full_limit
 from engine.core.matching import holds, read_path
 from engine.core.moments import spoken_moment
+from engine.core.preference import preferred_from
 from engine.core.quiet import quiet_until
 from engine.core.snooze import snoozed
 from engine.core.suppress import suppressed
@@ -22,7 +23,7 @@ from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
 from engine.model import Mode
 from engine.ports import NEVER
-from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened
+from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened, InVariant
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -37,7 +38,11 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 HOLDOUT = "holdout"
+EXPERIMENT = "experiment"
+# What would have been sent, and was not so that it can be measured.
+ON_PURPOSE = (HOLDOUT, EXPERIMENT)
 Gate: TypeAlias = Callable[[Candidate], Stop | None]
+Condition: TypeAlias = AttributeTest | Firing | Happened | InVariant
 
 
 def _mode(candidate: Candidate) -> Stop | None:
@@ -73,17 +78,34 @@ def _not_told(candidate: Candidate) -> Stop | None:
 
 
 def _only_if(candidate: Candidate) -> Stop | None:
-    of_members, _ = conditions_of(candidate.signal, candidate.detector)
-    conditions = (*candidate.detector.only_if, *of_members, *candidate.play.only_if)
-    unmet = next((each for each in conditions if not is_so(each, candidate)), None)
+    unmet = _unmet(candidate)
     return None if unmet is None else Stop("only_if", f"not so: {spoken((unmet,))}")
 
 
 def _unless(candidate: Candidate) -> Stop | None:
-    _, of_members = conditions_of(candidate.signal, candidate.detector)
-    conditions = (*candidate.detector.unless, *of_members, *candidate.play.unless)
-    met = next((each for each in conditions if is_so(each, candidate)), None)
+    met = _met(candidate)
     return None if met is None else Stop("unless", f"so: {spoken((met,))}")
+
+
+def _unmet(candidate: Candidate) -> Condition | None:
+    of_members, _ = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.only_if, *of_members, *candidate.choice.only_if, *candidate.play.only_if)
+    return next((each for each in conditions if not is_so(each, candidate)), None)
+
+
+def _met(candidate: Candidate) -> Condition | None:
+    _, of_members = conditions_of(candidate.signal, candidate.detector)
+    conditions = (*candidate.detector.unless, *of_members, *candidate.choice.unless, *candidate.play.unless)
+    return next((each for each in conditions if is_so(each, candidate)), None)
+
+
+def may_be_done(candidate: Candidate) -> bool:
+    """Is all so that its detector, its entry in `then` and its play ask?"""
+    return _unmet(candidate) is None and _met(candidate) is None
+
+
+def _first_of(candidate: Candidate) -> Stop | None:
+    return Stop("first_of", f"{candidate.beaten_by} comes first, and may be done") if candidate.beaten_by else None
 
 
 def _inhibited(candidate: Candidate) -> Stop | None:
@@ -114,7 +136,8 @@ def _course_held_out(candidate: Candidate) -> Stop | None:
     """A colleague does not call whom the messages before were kept from."""
     if candidate.step == FIRST_STEP or candidate.play.to == "customer" or not is_in_shadow(candidate):
         return None
-    return Stop(HOLDOUT, "would have been sent; the course so far was held out")
+    gate = EXPERIMENT if candidate.left_out_by else HOLDOUT
+    return Stop(gate, "would have been sent; the course so far was held out")
 
 
 def _consent(candidate: Candidate) -> Stop | None:
@@ -139,6 +162,13 @@ def _quiet_hours(candidate: Candidate) -> Stop | None:
     return Stop("quiet_hours", f"quiet in {zones} until {spoken_moment(until)}", until) if until else None
 
 
+def _preferred_hours(candidate: Candidate) -> Stop | None:
+    begins = preferred_from(candidate)
+    if not begins:
+        return None
+    return Stop("preferred_hours", f"the hours of {candidate.recipient} begin at {spoken_moment(begins)}", begins)
+
+
 def _expired(candidate: Candidate) -> Stop | None:
     expires_at = candidate.expires_at
     if not expires_at or candidate.now < expires_at:
@@ -147,7 +177,7 @@ def _expired(candidate: Candidate) -> Stop | None:
 
 
 # The order is part of the promise: the first gate that stops a candidate names the reason.
-FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _expired)
+FOR_CUSTOMERS: tuple[Gate, ...] = (_consent, _suppressed, _limits, _quiet_hours, _preferred_hours, _expired)
 FOR_ALL: tuple[Gate, ...] = (
     _mode,
     _snoozed,
@@ -156,6 +186,7 @@ FOR_ALL: tuple[Gate, ...] = (
     _not_told,
     _only_if,
     _unless,
+    _first_of,
     _in_course,
     _inhibited,
     _course_held_out,
@@ -190,17 +221,22 @@ def _first_stop(gates: tuple[Gate, ...], candidate: Candidate) -> Stop | None:
 
 
 def kept_back(candidate: Candidate) -> Stop | None:
-    """The last gate, for what would go out: is its recipient held out?"""
-    held_out = held_out_of(candidate)
-    return Stop(HOLDOUT, f"would have been sent; {candidate.recipient} is held out of {held_out}") if held_out else None
+    """The last gates, for what would go out: is its recipient held out, or in an arm that does nothing?"""
+    if held_out := held_out_of(candidate):
+        return Stop(HOLDOUT, f"would have been sent; {candidate.recipient} is held out of {held_out}")
+    if name := candidate.left_out_by:
+        return Stop(EXPERIMENT, f"would have been sent; {candidate.variants[name]} of {name} does nothing")
+    return None
 
 
-def is_so(condition: AttributeTest | Firing | Happened, candidate: Candidate) -> bool:
+def is_so(condition: Condition, candidate: Candidate) -> bool:
     """Does it hold of what is known now?"""
     if isinstance(condition, Happened):
         return has_happened(condition, candidate)
     if isinstance(condition, Firing):
         return condition.detector in candidate.unit.firing.values()
+    if isinstance(condition, InVariant):
+        return candidate.variants.get(condition.experiment) in condition.arms
     known = candidate.profile_of(condition.entity)
     return holds(read_path(known, condition.test.path), condition.test.comparator, condition.test.value)
 
@@ -210,11 +246,13 @@ def spoken(conditions: Eligibility) -> str:
     return " and ".join(_spoken(condition) for condition in conditions)
 
 
-def _spoken(condition: AttributeTest | Firing | Happened) -> str:
+def _spoken(condition: Condition) -> str:
     if isinstance(condition, Happened):
         return spoken_happened(condition)
     if isinstance(condition, Firing):
         return f"{condition.detector} is firing"
+    if isinstance(condition, InVariant):
+        return f"in {condition.experiment} it is {' or '.join(condition.arms)}"
     test = condition.test
     wanted = " or ".join(str(v) for v in test.value) if isinstance(test.value, tuple) else str(test.value)
     return f"{condition.entity}.{test.path} {test.comparator.replace('_', ' ')} {wanted}"

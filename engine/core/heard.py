@@ -41,9 +41,12 @@ def asked_about(configuration: Configuration) -> Iterable[Happened]:
 def _eligibilities(configuration: Configuration) -> Iterable[Eligibility]:
     for detector in configuration.detectors:
         yield from (detector.only_if, detector.unless)
+        for choice in detector.choices.values():
+            yield from (choice.only_if, choice.unless)
         for clause in detector.for_each:
             yield from (clause.only_if, clause.unless)
-    whole = configuration.plays.values()
+    arms = (arm for experiment in configuration.experiments for arm in experiment.arms.values())
+    whole = [*configuration.plays.values(), *(play for arm in arms for play in arm.plays.values())]
     for play in [*whole, *(step.play for each in whole for step in each.steps)]:
         yield from (play.only_if, play.unless)
         yield from (each.when for each in play.context)

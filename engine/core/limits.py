@@ -48,7 +48,7 @@ def _counted(limit: LimitSpec, candidate: Candidate) -> Iterator[Sent]:
 
     What was decided ahead of this moment counts too: else two that meet could both go.
     """
-    since, in_shadow = candidate.now - limit.over_ms, bool(held_out_of(candidate))
+    since, in_shadow = candidate.now - limit.over_ms, bool(held_out_of(candidate) or candidate.left_out_by)
     for sent in candidate.unit.sent:
         is_whose = limit.per != "customer" or sent.recipient == candidate.recipient
         is_there = in_shadow or not sent.is_shadow

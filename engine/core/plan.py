@@ -14,6 +14,7 @@ import msgspec
 
 from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, is_of_limits, measure_of
 from engine.core.digest import digest
+from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
 from engine.core.members import Clause, clause_of, drawers_of
@@ -30,6 +31,7 @@ ANY_EVENT = "*"
 class Judge(msgspec.Struct, frozen=True, kw_only=True):
     """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads.
 
+    `is_for` says for which entities it is, None = for all.
     `is_steady`: while its condition holds, events in order of time never make it necessary to look earlier.
     """
 
@@ -41,6 +43,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     measures: tuple[Measure, ...]
     at: tuple[int, ...]
     is_steady: bool
+    is_for: IsFor | None = None
 
 
 class Ops(msgspec.Struct, frozen=True):
@@ -102,14 +105,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
     """Raises nothing for a configuration that the parser has accepted."""
     by_kind: dict[str, list[tuple[int, DetectorSpec]]] = defaultdict(list)
-    for index, spec in enumerate(configuration.detectors):
+    detectors = detectors_of(configuration)
+    for index, (spec, _is_for) in enumerate(detectors):
         by_kind[spec.per].append((index, spec))
-    kinds = {kind: _KindCompiler(kind, configuration, plugins).compile(specs) for kind, specs in by_kind.items()}
+    guards = {index: is_for for index, (_spec, is_for) in enumerate(detectors)}
+    kinds = {kind: _KindCompiler(kind, configuration, plugins, guards).compile(each) for kind, each in by_kind.items()}
     kinds |= {kind: made for group in [*kinds.values()] for kind, made in _drawer_kinds(group).items()}
     return Plan(
         configuration=configuration,
         kinds=kinds,
-        detectors=tuple(spec.name for spec in configuration.detectors),
+        detectors=tuple(spec.name for spec, _is_for in detectors),
         all_events=frozenset(kind for kind, plan in kinds.items() if plan.armed or ANY_EVENT in plan.by_event),
         by_event=_kinds_by_event(kinds),
         streams_of=_streams_by_event(configuration),
@@ -167,8 +172,11 @@ def _lateness(configuration: Configuration, events: tuple[str, ...]) -> int:
 class _KindCompiler:
     """Collects the trackers of one kind of entity while its detectors are compiled."""
 
-    def __init__(self, kind: str, configuration: Configuration, plugins: Plugins) -> None:
+    def __init__(
+        self, kind: str, configuration: Configuration, plugins: Plugins, guards: Mapping[int, IsFor | None]
+    ) -> None:
         self._kind = kind
+        self._guards = guards
         self._configuration = configuration
         self._plugins = plugins
         self._trackers: list[Tracker] = []
@@ -242,12 +250,13 @@ class _KindCompiler:
         return Judge(
             index=index,
             spec=spec,
-            when=when,
+            when=only_for(when, self._guards[index]),
             resolve_when=resolve,
             lateness_ms=_lateness(self._configuration, events),
             measures=tuple(measures.values()),
             at=tuple(at),
             is_steady=resolve is None and is_of_limits(when.quick),
+            is_for=self._guards[index],
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:

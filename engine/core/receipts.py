@@ -56,7 +56,9 @@ def remember_underway(candidate: Candidate, action_id: str) -> None:
     kept = [one for one in unit.underway if one.action_id != action_id and one.at > candidate.now - UNDERWAY_MS]
     signal = candidate.signal if follows else None
     head = (action_id, candidate.now, play.name, candidate.recipient, candidate.channel)
-    kept.append(Underway(*head, signal, candidate.round, candidate.refused, left, candidate.step))
+    underway = Underway(*head, signal, candidate.round, candidate.refused, left, candidate.step)
+    underway.asked = candidate.asked if candidate.asked != play.name else ""
+    kept.append(underway)
     unit.underway = kept[-UNDERWAY_MOST:]
 
 
@@ -116,7 +118,7 @@ def _one(
     elif came.what == "rejected" and action.left:
         head = (signal, play.name, now, now, action.round + 1, action.step)
         refused = (*action.refused, action.channel)
-        yield Waiting(*head, refused=refused, after=f"{action.channel} {came.what}")
+        yield Waiting(*head, refused=refused, after=f"{action.channel} {came.what}", asked=action.asked)
 
 
 def _after_remedy(name: str, remedy: Remedy, signal: Signal, what: str, now: int) -> Iterable[Waiting]:

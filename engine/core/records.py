@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.core.course_state import Answer
 from engine.core.courses import Result
@@ -12,6 +12,7 @@ from engine.core.handoff import sent_lines
 from engine.core.incidents import ALL_CLEAR, place_of, step_of
 from engine.core.quiet import zones_heeded
 from engine.core.receipts import worth_sending_until
+from engine.core.speech import speak
 from engine.core.unit_state import Candidate
 from engine.model import Action, Decision, Json, Outcome, Signal
 from engine.ports import NEVER
@@ -63,6 +64,7 @@ class Records:
             priority=candidate.priority,
             factors=candidate.factors,
             runner_up=candidate.runner_up,
+            variants=candidate.variants,
             step=_later(place_of(candidate)),
             incident=member.incident if member else "",
             versions=self._versions(signal, play.version),
@@ -104,8 +106,10 @@ class Records:
         signal, play, values = candidate.signal, candidate.play, self._values(candidate)
         why = self._why(candidate, values)
         values["why"] = why
+        action_id = digest(signal.id, play.name, candidate.recipient, candidate.channel, place_of(candidate))
+        speech = speak(candidate, action_id, values, self._render)
         return Action(
-            id=digest(signal.id, play.name, candidate.recipient, candidate.channel, place_of(candidate)),
+            id=action_id,
             signal_id=signal.id,
             decision_id=decision_id(candidate),
             play=play.name,
@@ -119,8 +123,8 @@ class Records:
             tier=play.tier,
             purpose=play.purpose,
             owner=play.owner,
-            title=self._render(play.title, values),
-            text=self._render(play.text, values),
+            title=speech.title,
+            text=speech.text,
             why=why,
             severity=signal.severity,
             event_ids=signal.event_ids,
@@ -128,6 +132,11 @@ class Records:
             about=f"{signal.entity}:{signal.key}",
             context=tuple(self._context(candidate)) if play.to == "owner" else (),
             zones=zones_heeded(candidate),
+            language=speech.language,
+            human=speech.human,
+            resources=play.resources,
+            link=speech.link,
+            variants=candidate.variants,
         )
 
     def _context(self, candidate: Candidate) -> Iterator[str]:
@@ -162,7 +171,7 @@ class Records:
     def _why(self, candidate: Candidate, values: dict[str, Json]) -> str:
         return self._render(candidate.detector.why, values)
 
-    def _render(self, source: str, values: dict[str, Json]) -> str:
+    def _render(self, source: str, values: Mapping[str, Json]) -> str:
         text = self._texts.get(source)
         if text is None:
             text = self._texts[source] = compile_text(source)

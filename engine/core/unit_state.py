@@ -9,7 +9,7 @@ import msgspec
 from engine.core.course_state import Answer, Course, Heard
 from engine.core.tasks import Desk
 from engine.model import Json, Signal
-from engine.spec.types import FIRST_STEP, DetectorSpec, PlaySpec, ProjectSpec
+from engine.spec.types import FIRST_STEP, Choice, DetectorSpec, PlaySpec, ProjectSpec
 
 
 class Waiting(msgspec.Struct, array_like=True):
@@ -18,7 +18,9 @@ class Waiting(msgspec.Struct, array_like=True):
     `since` is when it began to wait for others. `due` is when it is decided, 0 = when its gathering closes. `round`
     counts the decisions made of it before, so that each has an id of its own. `step` is its place in the play's course,
     `answer` the reply that it is to follow up. `refused` are the channels that did not take it, `after` is what came
-    back and led to it, and `has_worked` says that this was a remedy that did.
+    back and led to it, and `has_worked` says that this was a remedy that did. `others` are plays of which the first
+    that may be done takes its place. `asked` is the play that `then` names, where an arm of an experiment does `play`
+    instead; "" = the same.
     """
 
     signal: Signal
@@ -31,6 +33,8 @@ class Waiting(msgspec.Struct, array_like=True):
     refused: tuple[str, ...] = ()
     after: str = ""
     has_worked: bool = False
+    others: tuple[str, ...] = ()
+    asked: str = ""
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -49,7 +53,7 @@ class Underway(msgspec.Struct, array_like=True):
     """An action that was chosen, as long as something may still become of it.
 
     `signal` is kept where something else would be decided then, `left` are the channels that it may still go by.
-    `round`, `step` and `refused` as in Waiting.
+    `round`, `step`, `refused` and `asked` as in Waiting.
     """
 
     action_id: str
@@ -63,6 +67,7 @@ class Underway(msgspec.Struct, array_like=True):
     left: tuple[str, ...] = ()
     step: str = FIRST_STEP
     is_recalled: bool = False
+    asked: str = ""
 
 
 class Came(msgspec.Struct, array_like=True, frozen=True):
@@ -139,6 +144,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     At a later `step` of its course, `play` is that step's. With `answer`, it follows up what somebody replied.
     Where it competes, `priority` is what it is worth beside others, the product of its `factors`, 0 before they are
     known; `runner_up` is the play that would go instead. `refused`, `after` and `has_worked` as in Waiting.
+    `asked` is its play's name in `then`, and `choice` what is asked there; `beaten_by` a play that goes in its place.
+    `variants` are the arms that concern it, `left_out_by` the experiment of which its arm does nothing.
     """
 
     signal: Signal
@@ -158,6 +165,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[str, ...] = ()
     after: str = ""
     has_worked: bool = False
+    asked: str = ""
+    choice: Choice = Choice()
+    beaten_by: str = ""
+    variants: Mapping[str, str] = {}
+    left_out_by: str = ""
 
     @property
     def competes(self) -> bool:
@@ -181,6 +193,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.signal.at, self.signal.id, self.play.name
 
 
+def again(candidate: Candidate, since: int, due: int, step: str) -> Waiting:
+    """What waits to be decided later: the same play for the same signal, at that step of its course."""
+    name = candidate.play.name
+    asked = candidate.asked if candidate.asked != name else ""
+    return Waiting(candidate.signal, name, since, due, step=step, asked=asked)
+
+
 def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]:
     """The profile of the signal's own entity, or of the one of that kind it was seen with.
 
@@ -200,12 +219,13 @@ def profile_of(signal: Signal, unit: UnitState, kind: str) -> Mapping[str, Json]
 
 
 def recipient_of(signal: Signal, play: PlaySpec, unit: UnitState) -> str:
-    """`customer:c7`: who the play is for. Staff plays go to the desk it names, the account's owner, or the play's."""
+    """`customer:c7`: who the play is for. Staff plays go to a desk, as they are assigned, or to the account's owner."""
     if play.to == "customer":
         if signal.entity == "customer":
             return f"customer:{signal.key}"
         return f"customer:{signal.related['customer']}" if "customer" in signal.related else signal.unit
     if play.to == "owner":
-        owner = profile_of(signal, unit, "account").get("owner")
-        return f"owner:{play.desk or (owner if isinstance(owner, str) else play.owner)}"
+        kind, other = (play.assign.owner_of, play.assign.team) if play.assign else ("account", play.owner)
+        owner = play.desk or profile_of(signal, unit, kind).get("owner")
+        return f"owner:{owner if isinstance(owner, str) and owner else other}"
     return f"system:{play.channel}"

@@ -49,8 +49,8 @@ def culprits(fault: Exception) -> set[str]:
         judge = names.get("judge") or asked_on_line(frame.tb_frame.f_globals, frame.tb_lineno)
         kind, at = names.get("kind"), names.get("tracker_at")
         if isinstance(judge, Judge):
-            found = {judge.spec.name}
+            found = {judge.spec.variant_of or judge.spec.name}
         elif isinstance(kind, KindPlan) and at is not None:
-            found = {each.spec.name for each in kind.judges.values() if at in each.at}
+            found = {each.spec.variant_of or each.spec.name for each in kind.judges.values() if at in each.at}
         frame = frame.tb_next
     return found

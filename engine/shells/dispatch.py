@@ -29,8 +29,8 @@ from engine.shells.outcome import (
     settled,
 )
 from engine.shells.sending import AT_ONCE, NotSent, Sending, Sent
+from engine.spec.bounds import Bounds
 from engine.spec.policies import QuietHours
-from engine.spec.types import Bounds
 
 BATCH = 32
 NAP_MS = 1_000

@@ -27,16 +27,18 @@ _SEQUENCE = re.compile(r" then |^\d+x ")
 
 def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = None) -> str:
     """What `detector` knows of the entity, its signals and decisions (up to `at`). Raises OperatorError."""
-    judge = _judge(plan, detector)
+    judges = _judges(plan, detector)
     signals = [s for s in store.signals(detector, key) if at is None or s.at <= at]
     decisions = [d for d in store.decisions(detector, key) if at is None or d.at <= at]
     chain = open_chain(store, plan)
-    entity = chain.entities.get(judge.spec.per, key)
+    per = judges[0].spec.per
+    entity = chain.entities.get(per, key)
     if entity is None and not signals:
-        raise OperatorError(f"nothing is known of {judge.spec.per} {key!r}")
-    kind = signals[0].entity if entity is None else judge.spec.per
+        raise OperatorError(f"nothing is known of {per} {key!r}")
+    kind = signals[0].entity if entity is None else per
     lines = [f"{detector}, {kind} {key}", ""]
     if entity is not None and at is None:
+        judge = next((each for each in judges if each.is_for is None or each.is_for(entity)), judges[0])
         lines += [*_present(judge, entity, max(chain.now, entity.seen_at)), *roll_lines(plan, judge, entity), ""]
     lines += _past(signals, decisions, at, store.decided_at)
     if at is None:
@@ -44,12 +46,14 @@ def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = 
     return "\n".join(lines)
 
 
-def _judge(plan: Plan, detector: str) -> Judge:
-    for kind in plan.kinds.values():
-        for judge in kind.judges.values():
-            if judge.spec.name == detector:
-                return judge
-    raise OperatorError(f"there is no detector {detector!r}; there are: {', '.join(sorted(plan.detectors))}")
+def _judges(plan: Plan, detector: str) -> list[Judge]:
+    """The detector, and what arms of experiments make of it."""
+    judges = [judge for kind in plan.kinds.values() for judge in kind.judges.values()]
+    found = [judge for judge in judges if detector in (judge.spec.name, judge.spec.variant_of)]
+    if not found:
+        known = sorted({judge.spec.variant_of or judge.spec.name for judge in judges})
+        raise OperatorError(f"there is no detector {detector!r}; there are: {', '.join(known)}")
+    return found
 
 
 def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
@@ -123,9 +127,10 @@ def result_of(decision: Decision) -> str:
         result = f"{decision.outcome.value}: {decision.detail}"
     elif decision.gate:
         result = f"{decision.outcome.value} at {decision.gate}: {decision.detail}"
+    tried = ", ".join(f"{arm} of {experiment}" for experiment, arm in decision.variants.items())
     step = f", step {decision.step}," if decision.step else ""
     after = f", after {decision.after}" if decision.after else ""
-    return f"{decision.play}{step} for {decision.recipient}{after}: {result}"
+    return f"{decision.play}{step} for {decision.recipient}{after}: {result}{f' ({tried})' * bool(tried)}"
 
 
 def priority_lines(decision: Decision) -> Iterator[str]:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from engine.core.effects import Effects
 from engine.core.snooze import in_force
-from engine.model import Action, Mode, Outcome, Signal
+from engine.model import Action, Decision, Mode, Outcome, Signal
 from engine.spec.policies import SnoozeSpec
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
@@ -71,6 +71,12 @@ class Metrics:
             "beforehand_decisions",
             "Decisions by outcome and the gate that stopped them",
             ["outcome", "gate"],
+            registry=made,
+        )
+        self.variants = Counter(
+            "beforehand_experiment_decisions",
+            "Decisions in experiments, by arm",
+            ["experiment", "arm", "outcome"],
             registry=made,
         )
         self.reviews = Counter(
@@ -158,13 +164,19 @@ class Metrics:
         for signal in effects.signals:
             self._note_signal(signal)
         for decision in effects.decisions:
-            self.decisions.labels(Outcome(decision.outcome).value, decision.gate).inc()
-            if decision.outcome is Outcome.ANSWERED:
-                self.time_to_human.labels(decision.play).observe(decision.took_ms / 1000)
-            elif decision.outcome is Outcome.WORKED and decision.action_id:
-                self.goals.labels(decision.play).inc()
-            elif now_ms:
-                self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
+            self._note_decision(decision, now_ms)
+
+    def _note_decision(self, decision: Decision, now_ms: int) -> None:
+        outcome = Outcome(decision.outcome)
+        self.decisions.labels(outcome.value, decision.gate).inc()
+        for experiment, arm in decision.variants.items():
+            self.variants.labels(experiment, arm, outcome.value).inc()
+        if outcome is Outcome.ANSWERED:
+            self.time_to_human.labels(decision.play).observe(decision.took_ms / 1000)
+        elif outcome is Outcome.WORKED and decision.action_id:
+            self.goals.labels(decision.play).inc()
+        elif now_ms:
+            self.decision_latency.labels(decision.detector).observe(_seconds(decision.at, now_ms))
 
     def _note_signal(self, signal: Signal) -> None:
         if signal.member is not None:

@@ -17,6 +17,7 @@ from engine.core.chain import Chain
 from engine.core.digest import digest
 from engine.core.effects import RAW_KEPT, Effects
 from engine.core.erasure import names_in
+from engine.core.experiments import detectors_of
 from engine.core.express import Express
 from engine.core.plan import Plan
 from engine.core.route import Router, RouterChanges, Row
@@ -251,7 +252,8 @@ class Partition:
 def fingerprint(plan: Plan) -> bytes:
     """What a stored entity has to meet once: what is kept of each kind, and the detectors."""
     kinds = sorted((kind, each.wanted.layout.name) for kind, each in plan.kinds.items())
-    return msgspec.msgpack.encode([kinds, [(spec.name, spec.version) for spec in plan.configuration.detectors]])
+    detectors = [(spec.name, spec.version) for spec, _is_for in detectors_of(plan.configuration)]
+    return msgspec.msgpack.encode([kinds, detectors])
 
 
 def open_chain(store: Store, plan: Plan) -> Chain:

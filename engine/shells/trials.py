@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from engine.core.chain import Chain
+from engine.core.experiments import settled
 from engine.core.plan import compile_plan
 from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
@@ -28,6 +29,7 @@ from engine.spec.types import (
 
 EVENTS = "given"
 PROFILES = "with"
+VARIANT = "variant"
 PERSON = "customer"
 ACCOUNTS = ("account",)
 
@@ -70,7 +72,8 @@ class _Run:
         live = msgspec.structs.replace(detector, mode=Mode.LIVE)
         cast = configuration.detectors if test.rules else (live,)
         project = _stage(configuration.project, cast, test)
-        plan = compile_plan(msgspec.structs.replace(configuration, detectors=cast, project=project), plugins)
+        tried = settled(configuration, _arms(test))
+        plan = compile_plan(msgspec.structs.replace(tried, detectors=cast, project=project), plugins)
         self._chain = Chain(plan, is_trial=True)
         self._router = Router(project, plan.watched)
         self._profiled = consent_events(project.policies.consent)
@@ -115,6 +118,12 @@ class _Run:
         return [decision for decision in self.decisions if decision.detector == self._detector]
 
 
+def _arms(test: DetectorTest) -> dict[str, str]:
+    """The arms that a test puts everybody in, by experiment; nobody is in any other."""
+    named = [(name.partition("."), arm) for name, arm in test.profile.items()]
+    return {experiment: str(arm) for (word, _dot, experiment), arm in named if word == VARIANT}
+
+
 def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorTest) -> ProjectSpec:
     """The project with plain entities and two streams without lateness: the rows given, and the profiles.
 
@@ -122,7 +131,8 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
     how often somebody may be written to. What people do with a message stays, as it ends the courses of plays.
     """
     said = consent_events(project.policies.consent) if test.rules else ()
-    described = {name.split(".")[0] for name in test.profile if "." in name} | ({PERSON} if said else set())
+    described = {name.split(".")[0] for name in test.profile if "." in name} - {VARIANT}
+    described |= {PERSON} if said else set()
     events = tuple(dict.fromkeys(event for given in test.given for event in given.events if event not in said))
     watched = tuple(event for spec in cast for event in spec.events)
     given = StreamSpec(name=EVENTS, events=events + watched, lateness_ms=0)
@@ -170,7 +180,7 @@ def _profiles(test: DetectorTest) -> Iterator[tuple[int, str, dict[str, Json]]]:
     attributes: dict[str, dict[str, Json]] = {}
     for name, value in test.profile.items():
         kind, dot, attribute = name.partition(".")
-        if dot:
+        if dot and kind != VARIANT:
             attributes.setdefault(kind, {})[attribute] = value
     for kind, values in attributes.items():
         for key in _keys_of(kind, test):

@@ -11,6 +11,7 @@ from engine.core.plan import Plan, compile_plan
 from engine.errors import Problem
 from engine.model import Json
 from engine.ports import Plugins, Sink, SinkContext
+from engine.shells.linking import keys_of, linking
 from engine.shells.secrets import with_secrets
 from engine.spec.load import load, load_all
 from engine.spec.schema import detector_schema, play_schema, project_schema
@@ -61,7 +62,8 @@ def build_sinks(configuration: Configuration, folder: Path, only_kind: str = "")
         context = SinkContext(name=spec.name, folder=str(folder), project=project.project)
         options = module.Options() if only_kind else with_secrets(spec.options, configuration.folder)
         built[spec.name] = module.Sink(options, context)
-    return built
+    keys = () if only_kind else keys_of(configuration)
+    return {name: linking(sink, keys[0]) for name, sink in built.items()} if keys else built
 
 
 def schemas() -> dict[str, dict[str, Json]]:

@@ -6,11 +6,12 @@ A step is written like a play of its own, which takes from the play what it does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 
 from engine.ports import As, FieldTest
+from engine.spec import play_parts
 from engine.spec.happened import are_named, read_happened
 from engine.spec.nodes import Entry, ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import read
@@ -22,11 +23,16 @@ from engine.spec.world import World
 # The keys that this file reads.
 KEYS = ("goal", "stop_if", "steps", "while_open", "suppress", "recommend")
 # What a step may say for itself; all else is the play's.
-OF_A_STEP = ("to", "desk", "channel", "fallback", "tier", "title", "text", "only_if", "unless")
-# What is the first message's alone, or the course's as a whole.
-OF_THE_FIRST = (*KEYS, "only_if", "unless", "title", "text")
+OF_A_STEP = ("to", "desk", "channel", "fallback", "tier", "title", "text", "human", "link", "only_if", "unless")
+# What is the first message's alone, or the course's as a whole. A link goes with the text that names it.
+OF_THE_FIRST = (*KEYS, "only_if", "unless", "title", "text", "link")
 # What a colleague has no use for.
-OF_CUSTOMERS = ("mandatory", "fallback", "obeys_limits", "counts", "tags", "value", "lever", "chance", "context")
+OF_CUSTOMERS = (
+    *("mandatory", "fallback", "obeys_limits", "counts", "tags", "value", "lever", "chance", "context"),
+    *play_parts.CUSTOMERS_ONLY,
+)
+# Who among the colleagues gets it means nothing to a customer.
+OF_COLLEAGUES = ("desk", "assign")
 
 
 class GoalDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +55,19 @@ class Read(Protocol):
 
     @property
     def spec(self) -> PlaySpec | None: ...
-    @property
-    def texts(self) -> tuple[ScalarNode, ...]: ...
+
+
+R = TypeVar("R", bound=Read)
 
 
 def read_course(
-    node: MappingNode, first: PlaySpec | None, world: World, read_alone: Callable[[MappingNode, World], Read]
-) -> tuple[dict[str, object], tuple[ScalarNode, ...]]:
-    """The fields of the play's specification that stand here, and the texts of its steps.
+    node: MappingNode, first: PlaySpec | None, world: World, read_alone: Callable[[MappingNode, World], R]
+) -> tuple[dict[str, object], tuple[R, ...]]:
+    """The fields of the play's specification that stand here, and its steps as they were read.
 
     `first` is the play without them, None where something is wrong in it; `read_alone` reads a step as a play.
     """
-    steps, texts = _steps(node, first, world, read_alone)
+    steps, as_plays = _steps(node, first, world, read_alone)
     fields: dict[str, object] = {
         "goal": _goal(node.get("goal"), world),
         "stop_if": tuple(read_happened(stop, world)) if (stop := node.get("stop_if")) else (),
@@ -75,7 +82,7 @@ def read_course(
             world.report.error(while_open, "unused-option", "'while_open' goes with 'steps'")
     fields["steps"] = tuple(_as_a_whole(step, first, fields) for step in steps if first is not None)
     _judge(node, first, world)
-    return fields, texts
+    return fields, as_plays
 
 
 def _as_a_whole(step: CourseStep, first: PlaySpec, fields: Mapping[str, object]) -> CourseStep:
@@ -109,8 +116,8 @@ def _judge(node: MappingNode, first: PlaySpec | None, world: World) -> None:
 
 
 def _steps(
-    node: MappingNode, first: PlaySpec | None, world: World, read_alone: Callable[[MappingNode, World], Read]
-) -> tuple[tuple[CourseStep, ...], tuple[ScalarNode, ...]]:
+    node: MappingNode, first: PlaySpec | None, world: World, read_alone: Callable[[MappingNode, World], R]
+) -> tuple[tuple[CourseStep, ...], tuple[R, ...]]:
     written = node.get("steps")
     if written is None:
         return (), ()
@@ -118,19 +125,19 @@ def _steps(
         message = "write the steps as a list, as in [{step: remind-them, after: 3d, channel: sms, text: ...}]"
         world.report.error(written, "wrong-type", message)
         return (), ()
-    steps, texts = list[CourseStep](), list[ScalarNode]()
+    steps, as_plays = list[CourseStep](), list[R]()
     for item in written.items:
         for step, read_one in _step(item, node, world, read_alone):
-            texts += read_one.texts
+            as_plays.append(read_one)
             steps += [step] if step is not None else []
     if first is not None and len(steps) == len(written.items):
         _judge_row(written.items, first, steps, world)
-    return tuple(steps), tuple(texts)
+    return tuple(steps), tuple(as_plays)
 
 
 def _step(
-    item: Node, node: MappingNode, world: World, read_alone: Callable[[MappingNode, World], Read]
-) -> Iterator[tuple[CourseStep | None, Read]]:
+    item: Node, node: MappingNode, world: World, read_alone: Callable[[MappingNode, World], R]
+) -> Iterator[tuple[CourseStep | None, R]]:
     said = read(item, CourseStepDocument, world.scope, apart=OF_A_STEP)
     if said is None or not isinstance(item, MappingNode):
         return
@@ -147,9 +154,11 @@ def _overlaid(step: MappingNode, play: MappingNode) -> MappingNode:
     own = tuple(entry for entry in step if entry.key.text in OF_A_STEP)
     left_out = {entry.key.text for entry in own} | set(OF_THE_FIRST)
     if _word(step, "to") not in ("", _word(play, "to") or "customer"):
-        left_out |= {"desk", "fallback", *OF_CUSTOMERS}
+        left_out |= {*OF_COLLEAGUES, *OF_CUSTOMERS}
     if step.get("channel") is not None:
-        left_out.add("fallback")
+        left_out |= {"fallback", "urgency"}
+    if step.get("desk") is not None:
+        left_out.add("assign")
     taken: tuple[Entry, ...] = tuple(entry for entry in play if entry.key.text not in left_out)
     return MappingNode(step.place, (*taken, *own))
 

@@ -9,13 +9,14 @@ import msgspec
 
 from engine.model import DAY_MS, Mode, Severity
 from engine.ports import As
+from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
 from engine.spec.members import ForEach
-from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, text_of
+from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
 from engine.spec.tests import read_tests
@@ -53,21 +54,16 @@ class DetectorDocument(msgspec.Struct, frozen=True, kw_only=True):
     tests: Annotated[Node | None, RAW, "rows of events and what they lead to"] = None
 
 
-class PlayChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of `then`."""
-
-    play: Annotated[str, As.TEXT, "the name of a play in playbooks/"]
-
-
 class ReadDetector(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a detector's document: its plays with where each is named, and what goes to each member of a
-    group; `spec` None where it is unsound.
+    group; `spec` None where it is unsound. `then` is what was read of its plays.
     """
 
     name: str
     plays: Mapping[str, Node]
     measures: frozenset[str]
     spec: DetectorSpec | None
+    then: ReadChoices = ReadChoices()
     for_each: tuple[ForEach, ...] = ()
 
 
@@ -83,10 +79,10 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     when = read_condition(document.when, measures, world) if "when" in written.nodes else None
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
-    plays = _plays(document.then, world)
+    then = read_choices(document.then, world)
     for_each = _for_each(document, measures, world)
     tests = read_tests(document.tests, world)
-    found = ReadDetector(name=document.detector, plays=plays, measures=frozenset(measures), spec=None)
+    found = ReadDetector(name=document.detector, plays=then.plays, measures=frozenset(measures), spec=None, then=then)
     found = msgspec.structs.replace(found, for_each=for_each)
     if when is None:
         return found
@@ -96,8 +92,8 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
         return found
     _warn_untested(node, document, world)
     spec = _spec(node, document, measures, when, resolve)
-    spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(plays), tests=tests)
-    spec = msgspec.structs.replace(spec, for_each=for_each)
+    spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(then.plays), tests=tests)
+    spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
 
@@ -175,38 +171,8 @@ def _judge_why(written: Written[DetectorDocument], measures: frozenset[str], wor
         check_text(node, measures, world)
 
 
-def _plays(node: Node | None, world: World) -> dict[str, Node]:
-    """The plays by name, each with the node that names it; whether they go together is seen once all plays are read."""
-    if node is None:
-        return {}
-    if not isinstance(node, ListNode) or not node.items:
-        world.report.error(node, "wrong-type", "write the plays as a list, as in [{play: call-the-champion}]")
-        return {}
-    plays: dict[str, Node] = {}
-    for item in (item for item in node.items if not is_for_each(item)):
-        place = _play(item, world)
-        name = text_of(place)
-        if place is not None and name in plays:
-            world.report.error(place, "same-play", f"'{name}' is chosen already")
-        elif place is not None and name:
-            plays[name] = place
-    return plays
-
-
 def _for_each(document: DetectorDocument, measures: Collection[str], world: World) -> tuple[ForEach, ...]:
     """The entries that go to each member of the group."""
     items = document.then.items if isinstance(document.then, ListNode) else ()
     found = [read_for_each(item, document.per, measures, world) for item in items if is_for_each(item)]
     return tuple(clause for clause in found if clause)
-
-
-def _play(item: Node, world: World) -> Node | None:
-    """Where an entry names its play, None if there is no such play."""
-    written = read(item, PlayChoice, world.scope)
-    if written is None or not written.value.play:
-        return None
-    name, place = written.value.play, written.nodes["play"]
-    if name not in world.plays:
-        world.report.error(place, "unknown-play", unknown("play", name, world.plays))
-        return None
-    return place

@@ -8,7 +8,7 @@ from engine.spec.filters import tests_of
 from engine.spec.happened import read_happened
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.report import LATER, Report, unknown
-from engine.spec.types import AttributeTest, DetectorSpec, Eligibility, Firing, Happened, Place
+from engine.spec.types import AttributeTest, DetectorSpec, Eligibility, Firing, Happened, InVariant, Place
 from engine.spec.values import texts
 from engine.spec.world import World
 
@@ -24,13 +24,15 @@ def read_eligibility(node: Node | None, world: World) -> Eligibility:
     return tuple(test for key, value in node for test in _tests(key, value, world))
 
 
-def _tests(key: ScalarNode, value: Node, world: World) -> Iterator[AttributeTest | Firing | Happened]:
+def _tests(key: ScalarNode, value: Node, world: World) -> Iterator[AttributeTest | Firing | Happened | InVariant]:
     if key.text in LATER:
         world.report.later(key, key.text)
     elif key.text == "happened":
         yield from read_happened(value, world)
     elif key.text == "firing":
         yield from _firing(value, world)
+    elif key.text == "variant":
+        yield from _variant(value, world)
     else:
         yield from _attribute(key, value, world)
 
@@ -41,6 +43,23 @@ def _firing(node: Node, world: World) -> Iterator[Firing]:
             yield Firing(name)
         else:
             world.report.error(node, "unknown-detector", unknown("detector", name, world.detectors))
+
+
+def _variant(node: Node, world: World) -> Iterator[InVariant]:
+    """`{warmer-words: warmer}`: an experiment and one or several of its arms."""
+    if not isinstance(node, MappingNode) or not node.entries:
+        world.report.error(node, "wrong-type", "write an experiment and its arm, as in {warmer-words: warmer}")
+        return
+    known = world.project.experiments
+    for key, value in node:
+        arms = texts(value, world.scope) or ()
+        if key.text not in known:
+            world.report.error(key, "unknown-experiment", unknown("experiment", key.text, known))
+            continue
+        for arm in arms:
+            if arm not in known[key.text]:
+                world.report.error(value, "unknown-arm", unknown("arm", arm, known[key.text]))
+        yield InVariant(key.text, arms)
 
 
 def _attribute(key: ScalarNode, value: Node, world: World) -> Iterator[AttributeTest]:

@@ -8,12 +8,13 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from engine.ports import As
-from engine.spec.nodes import MappingNode, Node, ScalarNode
+from engine.spec.nodes import MappingNode, Node
+from engine.spec.plays import ReadPlay
 from engine.spec.policies import HandOff, QuietHours, Suppress
 from engine.spec.quiet import DAYS, day_numbers, judge_dates, minute_of
 from engine.spec.reading import read
 from engine.spec.report import either, unknown
-from engine.spec.types import Place, PlaySpec, ProjectSpec
+from engine.spec.types import Place, ProjectSpec
 from engine.spec.values import Scope
 from engine.spec.wording import check_text
 from engine.spec.world import World
@@ -21,8 +22,7 @@ from engine.spec.zones import judge_zone
 
 # The name under which texts find what is known of the answer.
 NAME = "hand_off"
-# A play by its name: what it means, None where something in it is wrong, and its texts.
-Plays: TypeAlias = Mapping[str, tuple[PlaySpec | None, tuple[ScalarNode, ...]]]
+Plays: TypeAlias = Mapping[str, ReadPlay]
 
 
 class HoursDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ def _suppressed(node: MappingNode, project: ProjectSpec, plays: Plays) -> Iterat
     """Each rule, and where it stands."""
     for rule in project.policies.suppress:
         yield node.get("suppress") or node, rule
-    for spec in (spec for spec, _texts in plays.values() if spec is not None):
+    for spec in (play.spec for play in plays.values() if play.spec is not None):
         yield from ((spec.place, rule) for rule in spec.suppress)
 
 
@@ -120,9 +120,10 @@ def _check_play(where: Node, name: str, to: str, plays: Plays, world: World) -> 
     if name not in plays:
         world.report.error(where, "unknown-play", unknown("play", name, world.plays))
         return
-    spec, texts = plays[name]
+    play, spec = plays[name], plays[name].spec
     if spec is not None and spec.to != to:
         message = f"'{name}' goes to the {spec.to} - the play named here goes 'to: {to}'"
         world.report.error(where, "bad-choice", message)
-    for text in texts:
-        check_text(text, frozenset({NAME}), world)
+    for each in (play, *play.steps):
+        for text in each.texts:
+            check_text(text, each.names | {NAME}, world)

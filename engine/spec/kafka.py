@@ -10,9 +10,10 @@ import msgspec
 
 from engine.model import DAY_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
+from engine.spec.broker import KafkaSpec
 from engine.spec.nodes import Node
 from engine.spec.reading import Written, read
-from engine.spec.types import KafkaSpec, StreamSpec
+from engine.spec.types import StreamSpec
 from engine.spec.values import Scope, Span
 
 SESSION_LEAST_MS = 6 * SECOND_MS  # what a broker accepts unless told otherwise

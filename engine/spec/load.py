@@ -12,12 +12,15 @@ from engine.errors import Problem, SpecError
 from engine.model import Json
 from engine.ports import Plugins
 from engine.spec import capacity, files
+from engine.spec.arms import Catalog, read_experiments
+from engine.spec.choices import judge_first_of
 from engine.spec.detectors import ReadDetector, read_detector
 from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.fanout import MEMBER_NAMES, check_fan_out, texts_of
 from engine.spec.handoff import check_answers
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
+from engine.spec.play_parts import check_human
 from engine.spec.plays import ReadPlay, check_use, read_play
 from engine.spec.project import SinkOptions, event_types, read_project
 from engine.spec.remedy import check_remedies, followers
@@ -60,7 +63,15 @@ def load_all(
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)
     capacity.check_plays(read_plays, node.get("capacity") if node else None, world)
-    check_answers(project, node, {play.name: (play.spec, play.texts) for play in read_plays}, world)
+    check_answers(project, node, {play.name: play for play in read_plays}, world)
+    check_human(node.get("human") if node else None, world)
+    catalog = Catalog(
+        play_nodes=_by_name(plays, "play"),
+        detector_nodes=_by_name(detectors, "detector"),
+        plays={play.name: play for play in read_plays},
+        detectors={detector.name: detector for detector in read_detectors},
+    )
+    experiments = read_experiments(node.get("experiments") if node else None, catalog, world)
     _check_cycles(read_detectors, world)
     shares = {play.name: (play.spec.review_places, play.spec.place) for play in read_plays if play.spec}
     check_reviews(project.policies.review, node.get("review") if node else None, shares, report)
@@ -70,7 +81,8 @@ def load_all(
     problems = sorted(set(report.problems))
     if report.errors or node is None:
         return None, problems
-    return _configuration(folder, (node, *snoozes), project, read_detectors, read_plays), problems
+    found = _configuration(folder, (node, *snoozes), project, read_detectors, read_plays)
+    return replace(found, experiments=experiments), problems
 
 
 def _world(
@@ -89,7 +101,12 @@ def _world(
         plays=_names(plays, "play", report),
         detectors=_names(detectors, "detector", report),
         capacity=project.policies.capacity,
+        project=project,
     )
+
+
+def _by_name(documents: list[MappingNode], key: str) -> dict[str, MappingNode]:
+    return {text_of(document.get(key)): document for document in documents}
 
 
 def _names(documents: list[MappingNode], key: str, report: Report) -> dict[str, Place]:
@@ -146,15 +163,19 @@ def _check_inhibits(project: ProjectSpec, node: MappingNode | None, world: World
 def _check_audiences(detectors: list[ReadDetector], plays: list[ReadPlay], world: World) -> None:
     """A signal says one thing to each audience, so that nobody hears the same twice."""
     audiences = {play.name: play.to for play in plays}
+    asking = {play.name for play in plays if play.spec is None or play.spec.only_if or play.spec.unless}
     for detector in detectors:
         told: dict[str, str] = {}
-        for name, place in detector.plays.items():
-            to = audiences.get(name, "")
-            if to in told:
-                message = f"'{name}' goes to the {to} like '{told[to]}' - a signal has one play for each audience"
-                world.report.error(place, "same-audience", message)
-            elif to:
-                told[to] = name
+        for entry in detector.then.entries:
+            before = dict(told)
+            judge_first_of(entry, detector.then, asking, world)
+            for name in entry:
+                to = audiences.get(name, "")
+                if to in before:
+                    message = f"'{name}' goes to the {to} like '{before[to]}' - a signal has one play for each audience"
+                    world.report.error(detector.plays[name], "same-audience", message)
+                elif to:
+                    told[to] = name
 
 
 def _check_cycles(detectors: list[ReadDetector], world: World) -> None:

@@ -19,6 +19,7 @@ GATES = (
     "not_told",
     "only_if",
     "unless",
+    "first_of",
     "in_course",
     "inhibited",
     "approval",
@@ -27,15 +28,20 @@ GATES = (
     "suppressed",
     "limits",
     "quiet_hours",
+    "preferred_hours",
     "expired",
     "arbitration",
     "holdout",
+    "experiment",
     "capacity",
 )
 # What people do ends a course, see docs/reactions.md.
 ENDS = ("goal", "stop_if", "replied", "acknowledged", "dismissed")
 # The gates that a test of a detector alone can meet; the others are rules of the project.
-OF_A_DETECTOR = ("cooldown", "resolved", "not_told", "only_if", "unless", "in_course", "approval", "spread", *ENDS)
+OF_A_DETECTOR = (
+    *("cooldown", "resolved", "not_told", "only_if", "unless", "first_of", "in_course", "approval", "spread"),
+    *("preferred_hours", "experiment", *ENDS),
+)
 FACTORS = ("chance", "context", "value", "lever")
 _OF_RULES = ("priority", "factors", "runner_up")
 

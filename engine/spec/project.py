@@ -9,11 +9,13 @@ import msgspec
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.ports import As
-from engine.spec import types
+from engine.spec import bounds
 from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policies
+from engine.spec.experiments import arms_in
 from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
 from engine.spec.nodes import MappingNode, Node, ScalarNode
+from engine.spec.project_messages import MessageKeys, PreferencesDocument, read_messages
 from engine.spec.reading import RAW, Written, read
 from engine.spec.report import Report, unknown
 from engine.spec.streams import NOTHING, read_stream
@@ -83,6 +85,13 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Annotated[Node | None, RAW, "how many tasks a colleague or a desk can do"] = None
     arbitration: Annotated[ArbitrationDocument, "how messages compete"] = ArbitrationDocument()
     review: Annotated[Node | None, RAW, "how many decisions a person looks at afterwards"] = None
+    languages: Annotated[tuple[str, ...], As.TEXTS, "what texts are written in, the default first"] = ()
+    human: Annotated[Node | None, RAW, "how customers reach a person, where a play does not say"] = None
+    links: Annotated[Node | None, RAW, "where one-click links lead, and who signs them"] = None
+    strategy: Annotated[Node | None, RAW, "which channels suit which urgency"] = None
+    teams: Annotated[Node | None, RAW, "teams of colleagues and their skills"] = None
+    preferences: Annotated[PreferencesDocument, "which attributes say what people prefer"] = PreferencesDocument()
+    experiments: Annotated[Node | None, RAW, "what is tried out, on whom, and what each arm changes"] = None
     reactions: Annotated[Node | None, RAW, "the events that say what people did with a message"] = None
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
     hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
@@ -120,6 +129,8 @@ def read_project(
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
         policies=read_policies(_rules(document), known, scope),
+        experiments=arms_in(document.experiments),
+        messages=read_messages(_message_keys(document), written.nodes, channels, scope),
         place=node.place,
     )
 
@@ -138,6 +149,17 @@ def _rules(document: ProjectDocument) -> Rules:
         hand_off=document.hand_off,
         review=document.review,
         fan_out=read_fan_out(document.fan_out),
+    )
+
+
+def _message_keys(document: ProjectDocument) -> MessageKeys:
+    return MessageKeys(
+        languages=document.languages,
+        human=document.human,
+        links=document.links,
+        strategy=document.strategy,
+        teams=document.teams,
+        preferences=document.preferences,
     )
 
 
@@ -248,8 +270,8 @@ def _channels(node: Node | None, project: MappingNode, scope: Scope) -> dict[str
 # ---- numbers
 
 
-def _retention(document: RetentionDocument) -> types.Retention:
-    return types.Retention(
+def _retention(document: RetentionDocument) -> bounds.Retention:
+    return bounds.Retention(
         decisions_ms=document.decisions,
         ledger_ms=document.ledger,
         dead_letters_ms=document.dead_letters,
@@ -257,8 +279,8 @@ def _retention(document: RetentionDocument) -> types.Retention:
     )
 
 
-def _bounds(document: BoundsDocument) -> types.Bounds:
-    return types.Bounds(
+def _bounds(document: BoundsDocument) -> bounds.Bounds:
+    return bounds.Bounds(
         event_bytes=document.event_bytes,
         depth=document.depth,
         keys_per_entity_kind=document.keys_per_entity_kind,

@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
+from typing import get_args
 
 import msgspec
 
 from engine.model import Json
 from engine.ports import As, ConditionKind, Plugins
 from engine.spec.capacity import CapacityDocument
+from engine.spec.choices import FirstOf, PlayChoice
 from engine.spec.consent import ConsentDocument
 from engine.spec.courses import OF_A_STEP, CourseStepDocument, GoalDocument
 from engine.spec.deciding import InhibitDocument, LimitDocument
-from engine.spec.detectors import DetectorDocument, PlayChoice
+from engine.spec.detectors import DetectorDocument
+from engine.spec.experiments import ArmDocument, ExperimentDocument
 from engine.spec.fanout import ForEachDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
 from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
+from engine.spec.messages import Urgency
+from engine.spec.play_parts import SENTENCES, ResourceDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.priority import ContextDocument
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
+from engine.spec.project_messages import HumanDocument, LinksDocument, TeamDocument
 from engine.spec.quiet import QuietDocument
 from engine.spec.reactions import ReactionsDocument
 from engine.spec.reading import RAW, Option, options_of
@@ -96,7 +102,7 @@ def detector_schema(plugins: Plugins) -> Schema:
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
         (DetectorDocument, "unless"): ELIGIBILITY,
-        (DetectorDocument, "then"): {"type": "array", "items": _THEN, "minItems": 1},
+        (DetectorDocument, "then"): {"type": "array", "items": _entry_of_then(), "minItems": 1},
         (DetectorDocument, "tests"): {"type": "array", "items": _object(TestDocument, _TESTS)},
     }
     return _titled("Detector", _object(DetectorDocument, raw), {"condition": _condition(world)})
@@ -113,6 +119,9 @@ def play_schema() -> Schema:
         (PlayDocument, "steps"): {"type": "array", "items": _step(), "minItems": 1},
         (PlayDocument, "suppress"): _some(_object(SuppressDocument)),
         (PlayDocument, "context"): {"type": "array", "items": context, "minItems": 1},
+        **{(PlayDocument, key): WORDS for key in ("text", "title", *SENTENCES)},
+        (PlayDocument, "human"): HUMAN,
+        (PlayDocument, "resources"): {"type": "array", "items": _object(ResourceDocument), "minItems": 1},
     }
     return _titled("Play", _object(PlayDocument, raw))
 
@@ -120,7 +129,9 @@ def play_schema() -> Schema:
 def _step() -> Schema:
     """A step is written with keys of its own and some of a play's."""
     own = _object(CourseStepDocument)
-    whole = _object(PlayDocument, {(PlayDocument, "only_if"): ELIGIBILITY, (PlayDocument, "unless"): ELIGIBILITY})
+    raw: Raw = {(PlayDocument, key): ELIGIBILITY for key in ("only_if", "unless")}
+    raw = {**raw, **{(PlayDocument, key): WORDS for key in ("text", "title")}, (PlayDocument, "human"): HUMAN}
+    whole = _object(PlayDocument, raw)
     properties, played = own["properties"], whole["properties"]
     assert isinstance(properties, dict), own
     assert isinstance(played, dict), whole
@@ -140,6 +151,11 @@ def project_schema(sink_options: SinkOptions, sink_kinds: Collection[str] = ()) 
         (ProjectDocument, "consent"): _object(ConsentDocument),
         (ProjectDocument, "inhibits"): {"type": "array", "items": _object(InhibitDocument), "minItems": 1},
         (ProjectDocument, "holdout"): _object(HoldoutDocument),
+        (ProjectDocument, "human"): HUMAN,
+        (ProjectDocument, "links"): _object(LinksDocument),
+        (ProjectDocument, "strategy"): _strategy(),
+        (ProjectDocument, "teams"): _named(_object(TeamDocument)),
+        (ProjectDocument, "experiments"): _named(_experiment()),
         (ProjectDocument, "capacity"): {"type": "array", "items": _object(CapacityDocument), "minItems": 1},
         (ProjectDocument, "review"): _object(ReviewDocument),
         (ProjectDocument, "reactions"): _object(ReactionsDocument),
@@ -192,22 +208,47 @@ def _value(option: Option) -> Schema:
 # ---- detectors
 
 
+WORDS: Schema = {"anyOf": [TEXT, _named({"anyOf": [TEXT, _named(TEXT)]})]}
+HUMAN: Schema = _object(HumanDocument, {(HumanDocument, "say"): WORDS})
+
+
+def _entry_of_then() -> Schema:
+    asked: Raw = {(PlayChoice, "only_if"): ELIGIBILITY, (PlayChoice, "unless"): ELIGIBILITY}
+    play = _object(PlayChoice, asked)
+    several: Raw = {(FirstOf, "first_of"): {"type": "array", "items": play, "minItems": 2}}
+    each: Raw = {(ForEachDocument, "only_if"): ELIGIBILITY, (ForEachDocument, "unless"): ELIGIBILITY}
+    return {"anyOf": [play, _object(FirstOf, several), _object(ForEachDocument, each)]}
+
+
+def _strategy() -> Schema:
+    channels: Schema = {"description": "the channels of plays of that urgency, the best first", **_some(TEXT)}
+    words: Schema = dict.fromkeys(get_args(Urgency), channels)
+    return {"type": "object", "properties": words, "additionalProperties": False, "minProperties": 1}
+
+
+def _experiment() -> Schema:
+    """What an arm changes has the keys of a play or detector, which only `check` holds against the rest of it."""
+    changes: Raw = {
+        (ArmDocument, "plays"): _named({"anyOf": [{"const": "nothing"}, {"type": "object", "minProperties": 1}]}),
+        (ArmDocument, "detectors"): _named({"type": "object", "minProperties": 1}),
+    }
+    arms: Schema = {**_named(_object(ArmDocument, changes)), "minProperties": 2}
+    return _object(ExperimentDocument, {(ExperimentDocument, "arms"): arms})
+
+
 HAPPENED = _object(HappenedDocument)
 HAPPENINGS = _some({"anyOf": [TEXT, HAPPENED]})
 ELIGIBILITY: Schema = {
     "type": "object",
     "properties": {
         "firing": {"description": "another detector that is firing", **_some(TEXT)},
+        "variant": {"description": "the arm of an experiment", **_named(_some(TEXT))},
         "happened": {"description": "what happened to the person", **HAPPENINGS},
     },
     "patternProperties": {r"^[^.]+\..+$": ATTRIBUTE},
     "additionalProperties": False,
     "minProperties": 1,
 }
-
-
-_EACH: Raw = {(ForEachDocument, "only_if"): ELIGIBILITY, (ForEachDocument, "unless"): ELIGIBILITY}
-_THEN: Schema = {"anyOf": [_object(PlayChoice), _object(ForEachDocument, _EACH)]}
 
 
 def _watch(world: World) -> Schema:

@@ -99,6 +99,15 @@ def _items(node: Node | None, what: str, world: World) -> tuple[Node, ...]:
     return ()
 
 
+def _judge_variant(key: ScalarNode, value: Node, experiment: str, world: World) -> None:
+    """`variant.warmer-words: warmer` puts everybody in that arm."""
+    known = world.project.experiments
+    if experiment not in known:
+        world.report.error(key, "unknown-experiment", unknown("experiment", experiment, known))
+    elif text_written(value) not in known[experiment]:
+        world.report.error(value, "unknown-arm", unknown("arm", text_written(value), known[experiment]))
+
+
 def _profile(node: Node | None, world: World) -> Mapping[str, Json]:
     """`{account: acme, account.stage: live}`: ids and attributes of entities that the project has."""
     if node is None:
@@ -106,9 +115,11 @@ def _profile(node: Node | None, world: World) -> Mapping[str, Json]:
     if not isinstance(node, MappingNode):
         world.report.error(node, "wrong-type", "write what is known as a mapping, as in {account.stage: live}")
         return {}
-    for key, _value in node:
-        entity = key.text.split(".")[0]
-        if entity not in world.entities:
+    for key, value in node:
+        entity, _dot, name = key.text.partition(".")
+        if entity == "variant":
+            _judge_variant(key, value, name, world)
+        elif entity not in world.entities:
             world.report.error(key, "unknown-entity", unknown("entity", entity, world.entities))
     return {key.text: plain(value) for key, value in node}
 

@@ -6,14 +6,20 @@ Durations are int milliseconds. Names are as written. `Place` says where in whic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Scalar, Severity
+from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Scalar, Severity
 from engine.ports import Comparator, FieldTest
+from engine.spec.bounds import Bounds, Retention
+from engine.spec.broker import KafkaSpec
 from engine.spec.members import ForEach
+from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies, Remedy, Suppress
+
+if TYPE_CHECKING:
+    from engine.spec.draws import Experiment
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -63,6 +69,13 @@ class Firing(msgspec.Struct, frozen=True):
     detector: str
 
 
+class InVariant(msgspec.Struct, frozen=True):
+    """The unit is in one of these arms of an experiment."""
+
+    experiment: str
+    arms: tuple[str, ...]
+
+
 class Happened(msgspec.Struct, frozen=True):
     """One of these events has happened to the unit's person, in the last `within_ms` (0 = ever)."""
 
@@ -81,7 +94,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 
 ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
-Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened, ...]
+Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened | InVariant, ...]
 
 
 class TestGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,11 +155,21 @@ class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place()
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entry of `then` asks before its play is done."""
+
+    only_if: Eligibility = ()
+    unless: Eligibility = ()
+
+
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A detector as it is written: what it watches, for which entity, when it fires, and what that calls for.
 
     `version` is a hex digest of what it means (not of comments, tests or layout). `events` are all types it reads.
-    `plays` are about the entity itself, `for_each` about its members."""
+    `plays` are about the entity itself, `for_each` about its members. `choices` are what `then` asks of a play besides,
+    `first_of` the plays of which the first that may be done is. `variant_of` names the detector of which this is what
+    an arm of an experiment makes of it.
+    """
 
     name: str
     owner: str
@@ -168,6 +191,9 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     tests: tuple[DetectorTest, ...] = ()
     place: Place = Place()
+    choices: Mapping[str, Choice] = {}
+    first_of: tuple[tuple[str, ...], ...] = ()
+    variant_of: str = ""
     for_each: tuple[ForEach, ...] = ()
 
 
@@ -194,7 +220,8 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     and `unless` are asked besides those of the detector. `goal` and `stop_if` end its course, which goes through
     `steps`; with `while_open`, its signal's closing too. `recommend`: what a colleague should do when somebody answers.
     `review_places` of 10,000 decisions a person looks at, -1 = as many as the project says. `when_full` is done instead
-    where a colleague has no room. `remedy` says what follows what a machine does.
+    where a colleague has no room. `remedy` says what follows what a machine does. `texts` and `titles` hold what
+    differs by channel or language, in Liquid, `text` and `title` what does not.
     """
 
     name: str
@@ -230,6 +257,14 @@ class PlaySpec(msgspec.Struct, frozen=True, kw_only=True):
     suppress: tuple[Suppress, ...] = ()
     recommend: str = ""
     place: Place = Place()
+    texts: Words = Words()
+    titles: Words = Words()
+    human: HumanSpec | None = None
+    disruption: Disruption | None = None
+    resources: tuple[Resource, ...] = ()
+    link: LinkSpec | None = None
+    assign: Assign | None = None
+    topic: str = ""
     when_full: str = ""
     remedy: Remedy | None = None
 
@@ -322,58 +357,11 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place()
 
 
-class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    decisions_ms: int = 400 * DAY_MS
-    ledger_ms: int = 400 * DAY_MS
-    dead_letters_ms: int = 90 * DAY_MS
-    entities_ms: int = 400 * DAY_MS  # time-to-live of an entity of which nothing more is heard
-
-
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Every bound has a name and a default here."""
-
-    event_bytes: int = 262_144
-    depth: int = 32
-    keys_per_entity_kind: int = 5_000_000
-    record_bytes: int = 1_048_576
-    events_per_batch: int = 2_000
-    seen_ids: int = 1_024
-    send_attempts: int = 8
-    send_timeout_ms: int = 8 * SECOND_MS
-    text_chars: int = 4_000
-
-
-class KafkaSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker reaches Kafka and shares it with others. Only `beforehand worker` and its helpers read this.
-
-    `topics` are other names for topics of ours, by role (`events`, `log_detect`, ...). `password` and `key_password`
-    are references, never the secret. Files are as written: absolute, or from the configuration's folder.
-    """
-
-    servers: tuple[str, ...] = ("127.0.0.1:9092",)
-    group: str = "beforehand"
-    prefix: str = "beforehand."
-    partitions: int = 4
-    replication: int = 1
-    topics: Mapping[str, str] = {}
-    create_topics: bool = True
-    keep_events_ms: int = 7 * DAY_MS
-    keep_decisions_ms: int = 30 * DAY_MS
-    security: Literal["plaintext", "tls", "sasl_plaintext", "sasl_tls"] = "plaintext"
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    key_password: str = ""
-    mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-512"
-    username: str = ""
-    password: str = ""
-    session_timeout_ms: int = 10 * SECOND_MS
-    stuck_after_ms: int = MINUTE_MS
-    drain_within_ms: int = 10 * SECOND_MS
-
-
 class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name, `policies` say how it decides."""
+    """`config/beforehand.yml`. `channels` maps a play's channel to a sink's name, `policies` say how it decides.
+
+    `experiments` are the arms of each, by name; what they change stands with the configuration.
+    """
 
     project: str = "beforehand"
     time_zone: str = "UTC"
@@ -390,6 +378,8 @@ class ProjectSpec(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaSpec = KafkaSpec()
     policies: Policies = Policies()
     place: Place = Place()
+    messages: MessageRules = MessageRules()
+    experiments: Mapping[str, tuple[str, ...]] = {}
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -400,3 +390,4 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     plays: Mapping[str, PlaySpec]
     version: str
     folder: str = "."
+    experiments: tuple[Experiment, ...] = ()

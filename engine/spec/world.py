@@ -10,7 +10,7 @@ import msgspec
 from engine.ports import ConditionKind, MeasureKind, Plugins
 from engine.spec.policies import CapacitySpec
 from engine.spec.report import Report
-from engine.spec.types import Place
+from engine.spec.types import Place, ProjectSpec
 from engine.spec.values import Scope
 
 
@@ -27,6 +27,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     channels: frozenset[str] = frozenset()
     detectors: Mapping[str, Place] = {}
     plays: Mapping[str, Place] = {}
+    project: ProjectSpec = ProjectSpec()
     capacity: tuple[CapacitySpec, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ streams:
   crm: {family: profile, from: crm.jsonl, describes: account}
 sinks: {log: {kind: file, path: actions.jsonl}}
 channels: {desk: log}
+human: {by: reply, say: "Reply, and a person answers."}
 capacity: [{at_most: 1}]
 """
 DETECTOR = """

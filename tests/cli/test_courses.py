@@ -17,6 +17,7 @@ streams:
   outcomes: {family: outcome, from: outcomes.jsonl, events: [message.replied, handoff.answered]}
 sinks: {log: {kind: file, path: actions.jsonl}}
 channels: {email: log, sms: log, desk: log}
+human: {by: reply, say: "Reply, and a person answers."}
 reactions: {remember: 60d}
 hand_off:
   play: answer-them

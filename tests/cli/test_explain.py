@@ -128,6 +128,7 @@ def test_readings_are_told_in_words(reading: Reading, sentence: str) -> None:
 RULED = """\
 quiet_hours: {from: "21:00", to: "08:00", unknown_zone: UTC}
 channels: {desk: console}
+human: {by: reply, say: Reply to this message to reach a person.}
 """
 WELCOMES = """\
 play: welcome

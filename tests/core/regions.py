@@ -17,6 +17,7 @@ streams:
   approvals: {from: approvals.jsonl, events: [fanout.approved, fanout.declined]}
 sinks: {log: {kind: file, path: actions.jsonl}}
 channels: {email: log, desk: log}
+human: {by: reply, say: "Reply, and a person answers."}
 """
 # With 60 members at the beginning, a person is asked.
 GUARD = "fan_out: {ask_above: 55, ask: may-we-tell-them}\n"

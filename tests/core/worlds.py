@@ -110,6 +110,7 @@ CALL = play("call")
 def configuration(specs: Sequence[DetectorSpec], **given: Any) -> Configuration:
     project = dict(given)
     plays = project.pop("plays", (CALL,))
+    experiments = project.pop("experiments", ())
     streams = (
         StreamSpec(name="usage", lateness_ms=ms(project.pop("lateness", "0s"))),
         StreamSpec(name="crm", family="profile", describes="account", lateness_ms=0),
@@ -123,7 +124,13 @@ def configuration(specs: Sequence[DetectorSpec], **given: Any) -> Configuration:
         retention=Retention(**project.pop("retention", {})),
         **project,
     )
-    return Configuration(project=made, detectors=tuple(specs), plays={each.name: each for each in plays}, version="1")
+    return Configuration(
+        project=made,
+        detectors=tuple(specs),
+        plays={each.name: each for each in plays},
+        version="1",
+        experiments=experiments,
+    )
 
 
 def planned(specs: Sequence[DetectorSpec], **project: Any) -> Plan:

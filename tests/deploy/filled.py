@@ -51,6 +51,7 @@ def a_decision(detector: str) -> Decision:
         readings=(),
         event_ids=(),
         versions={},
+        variants={"warmer-words": "warm"},
     )
 
 
@@ -87,6 +88,7 @@ def effects_of(detector: str) -> Effects:
     effects.decisions.append(replace(a_decision(detector), outcome=Outcome.ANSWERED, gate="hand_off", took_ms=90_000))
     effects.dead_letters.append(DeadLetter("bad_json", "", "usage", "raw.usage", 1, b"", 0, ""))
     effects.counts["duplicate", "usage"] += 1
+    effects.returned["rejected"] += 1
     effects.reviews["call", "asked"] += 1
     return effects
 

@@ -40,6 +40,13 @@ def test_how_long_a_decision_took_is_counted_from_the_time_it_stands_for() -> No
     assert value(metrics, "beforehand_decision_to_sent_seconds_sum", detector="gone-silent") == 0
 
 
+def test_decisions_in_an_experiment_are_counted_by_arm() -> None:
+    metrics = Metrics()
+    metrics.note(effects_of("gone-silent"), {})
+    labels = {"experiment": "warmer-words", "arm": "warm", "outcome": "chosen"}
+    assert value(metrics, "beforehand_experiment_decisions_total", **labels) == 1
+
+
 def test_recorded_events_have_no_latency() -> None:
     metrics = Metrics()
     metrics.note(effects_of("gone-silent"), {})

@@ -29,11 +29,22 @@ PROJECT = {
     "entities": "{customer: customer, account: account, order: order, session: session, region: region, case: case}",
     "streams": "{app: {from: app.jsonl}, approvals: {from: a.jsonl, events: [fanout.approved, fanout.declined]}}",
     "sinks": "{log: {kind: stdout}, desk: {kind: stdout}, console: {kind: stdout}}",
-    "channels": "{email: log, desk: desk, chat: log, system: log}",
+    "channels": "{email: log, desk: desk, chat: log, system: log, sms: log, push: log}",
+    "human": "{by: reply, say: Reply to this message to reach a person.}",
+    "links": "{base: 'https://fix.example.com', key: 'env:KEY', does: [resend-invoice]}",
+    "teams": "{billing-desk: {skills: [refunds]}}",
 }
 HEAD = {"detector": "example", "owner": "care", "reason": "errors", "per": "account"}
 WATCH = {"watch": "{tickets: {count: ticket.opened, over: 7d}}", "when": "{tickets: {at_least: 5}}"}
 PLAY = 'play: {name}\nchannel: email\nclass: service\nowner: care\ntext: "Call {{{{ account.name }}}}: {{{{ why }}}}"\n'
+# Plays that examples name without showing them.
+TO_COLLEAGUES = ("ring-them",)
+LATE = """owner: care
+reason: late
+per: account
+watch: {late: {count: parcel.scanned, over: 1d}}
+when: {late: {at_least: 3}}
+"""
 DETECTOR_KEYS = frozenset(DetectorDocument.__struct_encode_fields__)
 PROJECT_KEYS = frozenset(ProjectDocument.__struct_encode_fields__)
 AUDIENCES = ("customer", "owner", "system")
@@ -70,9 +81,21 @@ def folder_with(folder: Path, written: str) -> Path:
         pytest.fail(f"this is no kind of file that is known here, with the keys {keys}")
     names = dict.fromkeys(re.findall(r"[{ ]play: ([a-z-]+)", detector))
     project, play = with_plays_named_in(project, play)
-    write(folder / "beforehand.yml", completed(project, PROJECT))
+    needed = PROJECT
+    if "{en:" in written:
+        needed = needed | {"languages": "[en, it]"}
+    if asked := re.search(r"variant: {([a-z-]+): ([a-z-]+)}", detector):
+        needed = needed | {"experiments": f"{{{asked[1]}: {{arms: {{{asked[2]}: {{}}, other: {{}}}}}}}}"}
+    write(folder / "beforehand.yml", completed(project, needed))
+    if changed := re.findall(r"plays:\s+{?([a-z-]+):|use: ([a-z-]+)", project):
+        named = dict.fromkeys([*names, *(one or other for one, other in changed)])
+        more = [PLAY.format(name=name) + "to: owner\n" * (name in TO_COLLEAGUES) for name in named]
+        play = "---\n".join([*([play] if play else []), *(one for one in more if one.split("\n")[0] not in play)])
     write(folder / "playbooks" / "plays.yml", play or "---\n".join(plays(list(names), detector)))
-    muting = others(project)
+    muting = [
+        *others(project),
+        *(LATE + f"detector: {name}\n" for name in re.findall(r"detectors: {([a-z-]+):", project)),
+    ]
     write(folder / "detectors" / "detectors.yml", "---\n".join([detector, *others(detector)] if detector else muting))
     return folder
 

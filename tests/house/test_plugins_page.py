@@ -25,6 +25,7 @@ project: meadow
 entities: {customer: customer}
 sinks: {calls: {kind: sheet, path: calls.csv}}
 channels: {desk: calls}
+human: {by: reply, say: Reply to this message to reach a person.}
 """
 PLAY = 'play: apologise\nchannel: desk\nclass: service\nowner: care\ntext: "{{ why }}"\n'
 

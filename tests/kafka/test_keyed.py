@@ -89,9 +89,9 @@ def test_the_express_way_comes_to_the_same(specs: Any, given_rows: list[Row]) ->
     both(plan, [found for found in router.route_all(given_rows, []) if not isinstance(found, Tick)])
 
 
-@given(seed=st.integers(0, 100_000), disorder_s=st.sampled_from([0, 3_600]))
-def test_it_does_for_several_entities_and_detectors_of_every_kind(seed: int, disorder_s: int) -> None:
-    plan = crowd.plan_of_every_kind()
+@given(seed=st.integers(0, 100_000), disorder_s=st.sampled_from([0, 3_600]), shapes=st.booleans())
+def test_it_does_for_several_entities_and_detectors_of_every_kind(seed: int, disorder_s: int, *, shapes: bool) -> None:
+    plan = crowd.plan_of_every_kind(shapes=shapes)
     both(plan, crowd.records_of(plan, crowd.rows_of(seed, how_many=120, disorder_s=disorder_s)))
 
 

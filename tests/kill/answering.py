@@ -34,6 +34,7 @@ sinks:
     done_when: {{result.status: mended}}
   desk: {{kind: webhook, url: "http://127.0.0.1:{port}/desk", allow_private: true}}
 channels: {{email: mail, sms: sms, chat: chat, robot: robot, desk: desk}}
+human: {{by: reply, say: Reply to reach a person.}}
 consent: {{}}
 limits: [{{at_most: 1, over: 1d, class: service}}]
 """

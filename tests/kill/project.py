@@ -22,6 +22,7 @@ sinks:
   sms: {{kind: webhook, url: "http://127.0.0.1:{port}/sms", allow_private: true, idempotent: false}}
   log: {{kind: file, path: actions.jsonl}}
 channels: {{desk: desk, sms: sms, log: log}}
+human: {{by: reply, say: Reply to reach a person.}}
 wait: 2s
 dedup_for: 30d
 bounds: {{events_per_batch: {batch}, record_bytes: {record_bytes}, send_attempts: 50}}

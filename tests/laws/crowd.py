@@ -17,7 +17,7 @@ from engine.core.chain import UNIT, Chain
 from engine.core.effects import Effects
 from engine.core.plan import Plan
 from engine.core.route import FILES, Router, Row
-from engine.model import DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
+from engine.model import Action, DeadLetter, Decision, Mode, Record, Routed, Severity, Tick
 from engine.spec.policies import (
     CapacitySpec,
     Chance,
@@ -31,9 +31,19 @@ from engine.spec.policies import (
     Reactions,
     Suppress,
 )
-from engine.spec.types import AllOf, AnyOf, AttributeTest, CourseStep, DetectorSpec, Firing, Happened, StreamSpec
+from engine.spec.types import (
+    AllOf,
+    AnyOf,
+    AttributeTest,
+    CourseStep,
+    DetectorSpec,
+    Firing,
+    Happened,
+    StreamSpec,
+)
 from tests.core.restarts import Disk
 from tests.core.worlds import MONDAY, compare, detector, is_, kept, ms, planned, play, step, watch
+from tests.laws.shapes import MESSAGES, experiments, routed, shaped
 
 NAMES = ("login", "ticket.opened", "paid", "step", "declined", "contacted", "charged", "heard")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
@@ -139,12 +149,16 @@ def ruled() -> tuple[DetectorSpec, ...]:
     return tuple(msgspec.structs.replace(spec, plays=next(chosen)) for spec in detectors_of_every_kind())
 
 
-def plan_of_every_kind(lateness: str = "0s", wait: str = "0s", *, rules: bool = False) -> Plan:
+def plan_of_every_kind(lateness: str = "0s", wait: str = "0s", *, rules: bool = False, shapes: bool = False) -> Plan:
     streams = (
         StreamSpec(name="usage", lateness_ms=ms(lateness)),
         StreamSpec(name="crm", family="profile", describes="account", lateness_ms=ms(lateness)),
         StreamSpec(name="people", family="profile", describes="customer", lateness_ms=ms(lateness)),
     )
+    if shapes:
+        specs, plays = routed(ruled()), shaped(PLAYS)
+        more = {"messages": MESSAGES, "experiments": experiments(specs, plays)}
+        return planned(specs, streams=streams, wait_ms=ms(wait), plays=plays, policies=RULES, **more)
     if rules:
         return planned(ruled(), streams=streams, wait_ms=ms(wait), plays=PLAYS, policies=RULES)
     return planned(detectors_of_every_kind(), streams=streams, wait_ms=ms(wait))
@@ -176,6 +190,9 @@ def _row(chance: random.Random, number: int, at: int) -> Row:
         says = chance.choice(("profile", "agreed", "declined")) if stream == "people" else "profile"
         fields |= {"event": says, "stage": chance.choice(("live", "new")), "time_zone": chance.choice(ZONES)}
         fields |= {"owner": chance.choice(("ida", "ole"))} if stream == "crm" else {}
+        # By the number, so that what comes of the others does not depend on what more there is to say.
+        fields |= {"language": ("it", "en", "xx")[number % 3], "topics": (["gifts"], [], "gifts")[number % 3]}
+        fields |= {"preferred_hours": ("9-17", "16:00-22:00", "")[number % 3], "mail": f"m{customer // 2}@example.com"}
     return Row(stream, "rows.jsonl", number, orjson.dumps(fields), clock=FILES)
 
 
@@ -194,9 +211,14 @@ def records_of(plan: Plan, rows: Sequence[Row]) -> list[Record]:
 # ---- ways of carrying them
 
 
-def log_of(decisions: Sequence[Decision]) -> bytes:
-    ordered = sorted(decisions, key=lambda decision: (decision.at, decision.id))
-    return b"\n".join(msgspec.json.encode(decision) for decision in ordered)
+def log_of(said: Sequence[Decision | Action]) -> bytes:
+    ordered = sorted(said, key=lambda one: (one.at, one.id))
+    return b"\n".join(msgspec.json.encode(one) for one in ordered)
+
+
+def said_in(effects: Effects) -> list[Decision | Action]:
+    """All that has to be the same: what was decided, and what goes out."""
+    return [*effects.decisions, *effects.actions]
 
 
 def straight(plan: Plan, records: Sequence[Record]) -> bytes:
@@ -204,23 +226,23 @@ def straight(plan: Plan, records: Sequence[Record]) -> bytes:
 
 
 def in_batches(plan: Plan, records: Sequence[Record], size: int) -> bytes:
-    chain, decisions = Chain(plan), []
+    chain, said = Chain(plan), list[Decision | Action]()
     for at in range(0, len(records), size):
         chain.take_all(records[at : at + size])
-        decisions += chain.drain().decisions
-    return log_of(decisions)
+        said += said_in(chain.drain())
+    return log_of(said)
 
 
 def with_restarts(plan: Plan, records: Sequence[Record], at: set[int]) -> bytes:
     """Written down and read again before each of those records."""
-    chain, disk, decisions = Chain(plan), Disk(), []
+    chain, disk, said = Chain(plan), Disk(), list[Decision | Action]()
     for number, record in enumerate(records):
         if number in at:
-            decisions += chain.drain().decisions
+            said += said_in(chain.drain())
             disk.save(chain)
             chain = disk.open(plan)
         chain.take(record)
-    return log_of(decisions + chain.drain().decisions)
+    return log_of(said + said_in(chain.drain()))
 
 
 class Partitions:
@@ -228,7 +250,7 @@ class Partitions:
 
     def __init__(self, plan: Plan, how_many: int) -> None:
         self.chains = [Chain(plan) for _ in range(how_many)]
-        self.decisions: list[Decision] = []
+        self.said: list[Decision | Action] = []
 
     def of(self, key: str) -> Chain:
         return self.chains[zlib.crc32(key.encode()) % len(self.chains)]
@@ -266,7 +288,7 @@ class Partitions:
     def _hand_over(self) -> None:
         for chain in self.chains:
             effects: Effects = chain.effects.take()
-            self.decisions += effects.decisions
+            self.said += said_in(effects)
             for signal in effects.signals:
                 self.of(signal.unit).decide.on_signal(signal)
             for handover in effects.handovers:
@@ -279,7 +301,7 @@ def over_partitions(plan: Plan, records: Sequence[Record], how_many: int) -> byt
         partitions.take(record)
     for _ in range(2):  # what closed last, and what that takes back from owners
         partitions._hand_over()
-    return log_of(partitions.decisions)
+    return log_of(partitions.said)
 
 
 # ---- other ticks for the same events

@@ -28,6 +28,8 @@ SETTINGS = (
     {"lateness": "5s", "wait": "10m", "rules": True},
     {"wait": "1h"},
     {"rules": True},
+    {"lateness": "5s", "wait": "10m", "shapes": True},
+    {"shapes": True},
 )
 
 
@@ -49,6 +51,18 @@ def test_the_crowd_meets_every_gate() -> None:
         log = crowd.straight(plan, crowd.records_of(plan, crowd.rows_of(seed)))
         met |= {gate for gate in gates if f'"gate":"{gate}"'.encode() in log}
     assert met == gates
+
+
+def test_the_crowd_meets_every_shape_of_plays() -> None:
+    """Every arm, every language, and the gates that come with them."""
+    met = set()
+    wanted = {'"gate":"first_of"', '"gate":"preferred_hours"', '"gate":"experiment"', '"sooner":"soon"'}
+    wanted |= {'"sooner":"late"', '"words":"warm"', '"words":"as-now"', '"words":"none"', "want the topic gifts"}
+    for seed in range(12):
+        plan = crowd.plan_of_every_kind(shapes=True, wait="10m")
+        log = crowd.straight(plan, crowd.records_of(plan, crowd.rows_of(seed))).decode()
+        met |= {each for each in wanted if each in log}
+    assert met == wanted
 
 
 def test_the_crowd_gives_every_detector_something_to_do() -> None:

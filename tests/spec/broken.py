@@ -17,6 +17,7 @@ streams:
   app: {events: [app.opened, app.exported, app.export_failed, case.opened]}
 sinks: {log: {kind: stdout}}
 channels: {email: log}
+human: {by: reply, say: Reply to reach a person.}
 """
 PLAY = 'play: call\nchannel: email\nclass: service\nowner: care\ntext: "Call {{ account.name }}: {{ why }}"\n'
 DETECTOR = """

@@ -78,7 +78,7 @@ def test_there_is_always_room_for_what_is_critical(tmp_path: Path) -> None:
 
 
 def test_a_capacity_counts_something(tmp_path: Path) -> None:
-    none = "beforehand.yml:8:11: error[no-effect]: no play goes to any of these - write 'to: owner' in one, or take "
+    none = "beforehand.yml:9:11: error[no-effect]: no play goes to any of these - write 'to: owner' in one, or take "
     assert said_with(tmp_path, "[{at_most: 8}]", SECOND + "to: system\n") == [f"{none}'capacity' away"]
     assert said_with(tmp_path, "[{at_most: 8}]", SECOND + "to: owner\ndesk: mail\n") == [f"{none}'capacity' away"]
     assert said_with(tmp_path, "[{of: mail, at_most: 8}]", SECOND + "to: owner\ndesk: mail\n") == []

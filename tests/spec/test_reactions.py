@@ -22,6 +22,7 @@ streams:
     handoff.answered, plan.renewed]}
 sinks: {log: {kind: stdout}}
 channels: {email: log, sms: log, desk: log}
+human: {by: reply, say: "Reply, and a person answers."}
 reactions: {clicked: [mail.clicked, sms.clicked], remember: 60d}
 suppress: {after: 3, of: ignored, within: 30d, for: 60d, ignored_after: 2d}
 hand_off:

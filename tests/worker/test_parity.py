@@ -7,7 +7,7 @@ import json
 import pytest
 
 from engine.shells.wiring import load_configuration
-from engine.spec.types import KafkaSpec
+from engine.spec.broker import KafkaSpec
 from tests.kill.project import add_tasks, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import working
@@ -73,6 +73,65 @@ def test_a_worker_keeps_the_rules_as_a_backtest_does(kafka: KafkaSpec, new_world
     world.verify()
     gates = {decision["gate"] for decision in world.decisions().values()}
     assert gates >= {"", "limits", "quiet_hours", "inhibited", "holdout"}
+
+
+SHAPES = """
+languages: [en, it]
+teams: {night-desk: {skills: [calls]}}
+strategy: {time_sensitive: [sms]}
+links: {base: "https://fix.example.com", key: "file:link.key", does: [lock]}
+experiments:
+  warmer:
+    arms:
+      as-now: {}
+      warm: {plays: {note: {text: {en: "Dear {{ key }}", it: "Caro {{ key }}"}}}}
+      none: {plays: {note: nothing}}
+  later:
+    arms:
+      three: {}
+      four:
+        detectors:
+          break-in: {when: {fails: {at_least: 4}}}
+          gone-quiet: {when: {absent: {event: login, within: 3d}}}
+"""
+SHAPED = """
+play: warn
+urgency: time_sensitive
+class: service
+owner: fraud-desk
+about: incident
+acknowledges: {en: "We saw it.", it: "Lo sappiamo."}
+next_step: {en: "We keep looking."}
+link: {does: lock, expires: 1d}
+text: {en: "Was this you? Lock: {{ link }}", it: "Eri tu? Blocca: {{ link }}"}
+---
+{play: call, to: owner, channel: desk, class: service, owner: a, text: "{{ why }}", assign: {else: {skill: calls}}}
+---
+{play: note, to: customer, channel: log, class: service, owner: support, text: "{{ why }}"}
+"""
+
+
+def test_a_worker_shapes_messages_and_tries_things_out_as_a_backtest_does(
+    kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    """Words by language, links, assignees, routing by arm, and thresholds that differ from customer to customer."""
+    world = new_world(kafka, partitions=4, events=3_000, seed=5)
+    config = world.folder / "config"
+    project, detectors = config / "beforehand.yml", config / "detectors" / "all.yml"
+    project.write_text(project.read_text() + SHAPES)
+    (config / "link.key").write_text("a key that nobody can guess")
+    (config / "playbooks" / "all.yml").write_text(SHAPED)
+    routed = "then: [{first_of: [{play: call, only_if: {variant: {warmer: warm}}}, {play: note}]}]"
+    detectors.write_text(detectors.read_text().replace("then: [{play: note}]", routed))
+    world.configuration = load_configuration(config)
+    world.feed()
+    with working(world, 2) as running:
+        world.until_done(120, *running)
+    world.verify()
+    decisions = world.decisions().values()
+    assert {decision["gate"] for decision in decisions} >= {"", "first_of", "experiment", "only_if"}
+    arms = {arm for decision in decisions for arm in decision.get("variants", {}).items()}
+    assert arms == {("warmer", arm) for arm in ("as-now", "warm", "none")} | {("later", "three"), ("later", "four")}
 
 
 COURSES = """

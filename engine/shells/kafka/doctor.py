@@ -17,7 +17,8 @@ from engine.shells.kafka import cluster
 from engine.shells.kafka.cluster import Cluster, Configs, TopicState, reached
 from engine.shells.kafka.protocol import Operation
 from engine.shells.kafka.topics import FOREVER, TopicSpec, topics_of
-from engine.spec.types import KafkaSpec, ProjectSpec
+from engine.spec.broker import KafkaSpec
+from engine.spec.types import ProjectSpec
 
 MOVING = "docs/kafka.md says how to move to another number"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import OperatorError
 from engine.shells.secrets import read_secret
-from engine.spec.types import KafkaSpec
+from engine.spec.broker import KafkaSpec
 
 SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
 PROTOCOLS = {"plaintext": "PLAINTEXT", "tls": "SSL", "sasl_plaintext": "SASL_PLAINTEXT", "sasl_tls": "SASL_SSL"}

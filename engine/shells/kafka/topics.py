@@ -13,7 +13,8 @@ import msgspec
 
 from engine.errors import OperatorError
 from engine.model import DAY_MS, HOUR_MS
-from engine.spec.types import KafkaSpec, ProjectSpec
+from engine.spec.broker import KafkaSpec
+from engine.spec.types import ProjectSpec
 
 Cleanup = Literal["delete", "compact"]
 FOREVER = -1
