@@ -53,6 +53,7 @@ def as_test(store: Store, plan: Plan, plugins: Plugins, detector: str, key: str,
     if not fired:
         raise OperatorError(f"{detector} has not fired for {spec.per} {key!r}; there is nothing to make a test of")
     signal = fired[-1]
+    _refuse_member(signal)
     events = _events(plan.configuration.project, spec, signal, origin)
     known = _known(spec, signal, open_chain(store, plan).units.get(signal.unit))
     for chosen, grain in product(_growing(events, signal), GRAINS):
@@ -63,6 +64,16 @@ def as_test(store: Store, plan: Plan, plugins: Plugins, detector: str, key: str,
                 gates = {each.play: each.gate for each in decisions if each.signal_id == one.id}
                 return "\n".join(_yaml(spec, test, one, gates))
     raise OperatorError(f"its last {min(len(events), MOST_EVENTS)} events do not make {detector} fire by themselves")
+
+
+def _refuse_member(signal: Signal) -> None:
+    """What was passed on to a member fired for the group, by the events of everybody in it."""
+    if signal.member is not None:
+        group = signal.related[signal.member.group]
+        raise OperatorError(
+            f"{signal.detector} fired for {signal.member.group} {group!r}, and was passed on to {signal.key!r}; "
+            f"make the test of the group: beforehand explain {signal.detector} {group} --as-test"
+        )
 
 
 # ---- the events that led there

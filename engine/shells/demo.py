@@ -114,7 +114,7 @@ class _Shown:
             self._console.print(f"[bold]{_WEEKDAYS[day % 7]} {iso(decision.at)[:10]}[/bold]")
         done = f"-> {decision.play}" if decision.outcome is Outcome.CHOSEN else f"(not sent, {decision.detail})"
         if decision.incident and decision.outcome is Outcome.CHOSEN:
-            done = f"=> {decision.play}, to each of them"
+            done = f"=> {decision.play}, to each one concerned"
         if decision.outcome in RESULTS:
             done = f"({decision.play} {decision.outcome.value}: {decision.detail})"
         colour = _COLOURS[decision.severity.value]

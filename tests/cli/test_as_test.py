@@ -37,7 +37,7 @@ def written(folder: Path, detector: str, key: str, events: Path | None = None) -
 
 
 def fired(store: Store) -> dict[str, str]:
-    return {decision.detector: decision.key for decision in store.decisions()}
+    return {decision.detector: decision.key for decision in store.decisions() if not decision.incident}
 
 
 def test_every_detector_that_fired_gives_a_test_that_passes(project: Path, tmp_path: Path) -> None:
@@ -54,6 +54,14 @@ def test_every_detector_that_fired_gives_a_test_that_passes(project: Path, tmp_p
     trials = run_tests(wiring.load_configuration(tmp_path / "config"), wiring.plugins())
     assert len(trials) == 15
     assert [trial.failures for trial in trials if trial.failures] == []
+
+
+def test_what_was_passed_on_to_a_member_is_made_into_a_test_of_the_group(project: Path) -> None:
+    said = (
+        "fired for region 'north', and was passed on to 'c065'; .*: beforehand explain regional-delivery-trouble north"
+    )
+    with pytest.raises(OperatorError, match=said):
+        written(project, "regional-delivery-trouble", "c065")
 
 
 def test_it_holds_the_events_the_profile_and_what_was_expected(project: Path) -> None:
