@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.model import Outcome
 from engine.spec.draws import Arm, Draw, Experiment
 from engine.spec.policies import Policies
 from engine.spec.types import CourseStep, Happened, PlaySpec
@@ -18,7 +19,14 @@ def reach(name: str, channel: str, *steps: CourseStep, **more: object) -> PlaySp
     return play(name, channel=channel, steps=steps, while_open=False, **more)
 
 
-USUAL = reach("letter", "email", then("again", "letter", channel="email"), then("ring", "letter", to="owner", tier=3))
+USUAL_GOAL = Happened(("renewed",), within_ms=ms("5d"))
+USUAL = reach(
+    "letter",
+    "email",
+    then("again", "letter", channel="email"),
+    then("ring", "letter", to="owner", tier=3),
+    goal=USUAL_GOAL,
+)
 
 
 def tried(arm: Arm, *others: PlaySpec) -> World:
@@ -49,6 +57,15 @@ def test_another_play_goes_on_with_its_own_steps() -> None:
     card = reach("card", "chat", then("second", "card", channel="chat"))
     world = tried(Arm(plays={"letter": card}), card)
     assert told(world) == [("card", "", "chosen"), ("card", "second", "chosen")]
+
+
+def test_a_goal_that_is_reached_names_the_arm_that_reached_it() -> None:
+    world = tried(Arm(plays={"letter": reach("letter", "sms", goal=USUAL_GOAL)}))
+    world.event("came", "1h", customer="ada")
+    world.event("renewed", "5h", customer="ada")
+    world.event("seen", "4d", customer="ben")
+    worked = [one for one in world.done.decisions if one.outcome is Outcome.WORKED]
+    assert [one.variants for one in worked] == [{"words": "tried"}]
 
 
 def test_an_arm_that_does_nothing_does_not_call_either() -> None:
