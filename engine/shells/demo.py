@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from rich.table import Table
 import sinks
 from engine.core.effects import Effects
 from engine.errors import OperatorError
-from engine.model import DAY_MS, RESULTS, Decision, Outcome, Signal
-from engine.shells import local
+from engine.model import DAY_MS, RESULTS, Action, Decision, Outcome, Signal
+from engine.shells import local, told
 from engine.shells.company import Company, NearMiss, Story, simulate, write
 from engine.shells.starting import catalog
 from engine.shells.store import Store, read_only
@@ -44,6 +45,8 @@ def demo(folder: Path, seed: int, console: Console) -> bool:
     local.run(configuration, options, shown.watch)
     console.print()
     _summary(read_only(folder / "state"), console)
+    for line in told.accounts_of(shown.decisions, shown.actions):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     good = _against_the_plot(company, shown, console)
     _where_to_look(folder, console)
     return good
@@ -81,14 +84,28 @@ class _Shown:
         self._day = -1
         self.signals: list[Signal] = []
         self.decisions: list[Decision] = []
+        self.actions: list[Action] = []
         self.letters = 0
+        self._passed_on: set[tuple[str, str]] = set()
 
     def watch(self, effects: Effects) -> None:
         self.signals += effects.signals
+        self.actions += effects.actions
         self.letters += len(effects.dead_letters)
-        for decision in sorted(effects.decisions, key=lambda one: (one.at, one.id)):
+        # What is said of a group comes before what is passed on to its members.
+        for decision in sorted(effects.decisions, key=lambda one: (one.at, bool(one.incident), one.id)):
             self.decisions.append(decision)
-            self._tell(decision)
+            if self._is_news(decision):
+                self._tell(decision)
+
+    def _is_news(self, decision: Decision) -> bool:
+        """Of what goes to many members alike, the first is shown here; the others are counted in the end."""
+        alike = (decision.incident, decision.play)
+        if decision.outcome is not Outcome.CHOSEN or not decision.incident:
+            return True
+        is_first = alike not in self._passed_on
+        self._passed_on.add(alike)
+        return is_first
 
     def _tell(self, decision: Decision) -> None:
         day = decision.at // DAY_MS
@@ -96,6 +113,8 @@ class _Shown:
             self._day = day
             self._console.print(f"[bold]{_WEEKDAYS[day % 7]} {iso(decision.at)[:10]}[/bold]")
         done = f"-> {decision.play}" if decision.outcome is Outcome.CHOSEN else f"(not sent, {decision.detail})"
+        if decision.incident and decision.outcome is Outcome.CHOSEN:
+            done = f"=> {decision.play}, to each of them"
         if decision.outcome in RESULTS:
             done = f"({decision.play} {decision.outcome.value}: {decision.detail})"
         colour = _COLOURS[decision.severity.value]
@@ -114,27 +133,38 @@ def _summary(store: Store, console: Console) -> None:
     decisions = list(store.decisions())
     for detector in dict.fromkeys(d.detector for d in decisions):
         own = [d for d in decisions if d.detector == detector and d.outcome not in RESULTS]
-        who = [f"{d.entity} {d.key}" for d in own]
-        done = [d.play if d.outcome is Outcome.CHOSEN else f"held back: {d.gate}" for d in own]
+        single = [d for d in own if not d.incident]
+        many = Counter((d.entity, _done(d)) for d in own if d.incident)
+        who = [f"{d.entity} {d.key}" for d in single] + [f"{count} x {entity}" for (entity, _), count in many.items()]
+        done = [_done(d) for d in single] + [done for _, done in many]
         table.add_row(detector, "\n".join(who), "\n".join(done))
     console.print(table)
+
+
+def _done(decision: Decision) -> str:
+    return decision.play if decision.outcome is Outcome.CHOSEN else f"held back: {decision.gate}"
 
 
 def _against_the_plot(company: Company, shown: _Shown, console: Console) -> bool:
     """Hold what was found against what was planted."""
     missed = [story for story in company.stories if not _found(story, shown.signals)]
     disturbed = [miss for miss in company.near_misses if _disturbed(miss, shown.decisions)]
+    concerned, mistakes = told.mistakes(company, shown.signals, shown.decisions)
     found, quiet = len(company.stories) - len(missed), len(company.near_misses) - len(disturbed)
     console.print(
         f"\n{found} of {len(company.stories)} planted troubles found, "
         f"{quiet} of {len(company.near_misses)} near misses rightly left alone, "
         f"{shown.letters} broken lines set aside with their reason."
     )
+    right = "all of them, nobody else and nobody twice" if not mistakes else f"with {len(mistakes)} mistakes"
+    console.print(f"{concerned} people were concerned by the trouble in their region, and told of it: {right}.")
+    for mistake in mistakes:
+        console.print(f"  {mistake}")
     for story in missed:
         console.print(f"  not found: {story.name} ({story.detector} for {story.entity} {story.key})")
     for miss in disturbed:
         console.print(f"  disturbed: {miss.name} ({miss.detector} for {miss.entity} {miss.key})")
-    return not missed and not disturbed
+    return not missed and not disturbed and not mistakes
 
 
 def _found(story: Story, signals: Iterable[Signal]) -> bool:

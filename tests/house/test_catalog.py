@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from ruamel.yaml import YAML
 
@@ -15,6 +16,7 @@ import detectors
 import sinks
 from engine.core.route import Router, Row
 from engine.model import DeadLetter, Decision, Outcome, Signal
+from engine.shells import told
 from engine.shells.company import Company, simulate
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -45,7 +47,8 @@ def test_a_detector_says_whose_it_is_and_why_it_fired(name: str) -> None:
 
 
 def test_each_play_belongs_to_one_detector() -> None:
-    used = [then["play"] for detector in DETECTORS.values() for then in detector["then"]]
+    entries = [then for detector in DETECTORS.values() for then in detector["then"]]
+    used = [entry[key] for entry in entries for key in ("play", "all_clear") if key in entry]
     assert sorted(used) == sorted(PLAYS)
 
 
@@ -93,12 +96,12 @@ def in_order(company: Company) -> Iterator[Row]:
 
 
 def acted_on(seed: int) -> dict[tuple[str, str], list[int]]:
-    """When something was done, by detector and key."""
+    """When something was done, by detector and key; what was passed on to members of a group is left out."""
     _, signals, decisions = week(seed)
     chosen = {decision.signal_id for decision in decisions if decision.outcome is Outcome.CHOSEN}
     found: dict[tuple[str, str], list[int]] = {}
     for signal in signals:
-        if signal.state == "firing" and signal.id in chosen:
+        if signal.state == "firing" and signal.id in chosen and signal.member is None:
             found.setdefault((signal.detector, signal.key), []).append(signal.at)
     return found
 
@@ -120,3 +123,27 @@ def test_nobody_is_told_of_what_was_not_planted(seed: int) -> None:
     company, _, _ = week(seed)
     told = {(story.detector, story.key) for story in company.stories}
     assert not acted_on(seed).keys() - told
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_is_concerned_by_a_regions_trouble_is_told_once_and_nobody_else(seed: int) -> None:
+    company, signals, decisions = week(seed)
+    assert len(next(story.concerns for story in company.stories if story.concerns)) > 30
+    concerned, mistakes = told.mistakes(company, signals, decisions)
+    assert concerned > 30
+    assert not mistakes
+
+
+def test_who_is_left_out_told_twice_or_told_for_nothing_is_named() -> None:
+    company, signals, decisions = week(1)
+    ones = [one for one in told.passed_on(decisions) if one.step == told.FIRST]
+    first, second = ones[0], ones[1]
+    stranger = msgspec.structs.replace(second, key="c999")
+    _, mistakes = told.mistakes(company, signals, [*decisions, first, stranger])
+    assert mistakes == [
+        "told for nothing: c999",
+        f"told 2 times: {first.key}",
+        "not told once that it is over: c999",
+    ]
+    _, mistakes = told.mistakes(company, signals, [one for one in decisions if one.key != first.key])
+    assert mistakes == [f"not told: {first.key}"]

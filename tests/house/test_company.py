@@ -19,6 +19,7 @@ from engine.shells.company import (
     simulate,
     write,
 )
+from engine.shells.times import from_text
 
 SEEDS = (1, 2, 3, 2026)
 every_seed = pytest.mark.parametrize("seed", SEEDS)
@@ -136,6 +137,14 @@ def test_late_lines_are_at_most_five_seconds_late(seed: int, tmp_path: Path) -> 
     late = [before - after for before, after in pairwise(times) if after < before]
     assert len(late) == LATE_LINES
     assert max(late) <= 5_000
+
+
+@every_seed
+def test_a_late_scan_and_no_other_names_the_day_on_which_the_parcel_comes(seed: int) -> None:
+    scans = rows(simulate(seed), "parcel.scanned")
+    assert all(("new_date" in scan) == (scan["status"] == "late") for scan in scans)
+    days = {from_text(scan["new_date"]) // DAY_MS - scan["at"] // DAY_MS for scan in scans if "new_date" in scan}
+    assert days == {1, 2}
 
 
 @pytest.mark.parametrize(("start", "days"), [(MONDAY_MS + DAY_MS, 7), (MONDAY_MS + 1, 7), (MONDAY_MS, 6)])

@@ -17,12 +17,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from engine.errors import OperatorError
-from engine.model import DAY_MS, SECOND_MS
+from engine.model import DAY_MS, HOUR_MS, SECOND_MS
 from engine.shells.company import LATE_LINES, MALFORMED_LINES, REPEATED_LINES, simulate
 from engine.shells.kafka.cluster import reached
 from engine.shells.kafka.generate import Line, feed, lines_of, save
 from engine.shells.kafka.settings import connection
 from engine.shells.kafka.topics import topics_of
+from engine.shells.times import from_text
 from engine.shells.wiring import load_configuration
 from engine.spec.types import Configuration, KafkaSpec
 
@@ -86,6 +87,12 @@ def test_a_second_week_is_no_repeat_of_the_first() -> None:
     )
     assert not first & second
     assert lines_of(COMPANY, NOW) == lines_of(COMPANY, NOW)
+
+
+def test_a_late_parcel_still_comes_one_or_two_days_after_its_scan() -> None:
+    scans = [row for line in lines_of(COMPANY, NOW + 5 * HOUR_MS) if (row := parsed(line)) and "new_date" in row]
+    days = {from_text(str(scan["new_date"])) // DAY_MS - int(str(scan["at"])) // DAY_MS for scan in scans}
+    assert days == {1, 2}
 
 
 def parsed(line: Line) -> dict[str, object] | None:

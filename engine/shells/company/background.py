@@ -6,11 +6,13 @@ failed sync is followed by one that works, a customer asks at most once about a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
 from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.shells.company.book import Book
 from engine.shells.company.people import CARRIERS, QUIET_PARTS, REGIONS, Account, Customer, People
+from engine.shells.times import iso
 
 # How busy the hours of a local day and the days of a week are, Monday first.
 HOUR_WEIGHTS = (0, 0, 0, 0, 0, 0, 1, 3, 7, 10, 10, 9, 6, 8, 9, 9, 8, 6, 4, 3, 2, 0, 0, 0)
@@ -20,6 +22,8 @@ STEPS = ("basket", "address", "payment")
 STATUSES = ("collected", "in_transit", "out_for_delivery", "delivered")
 SYNC_EVERY_MS = 4 * HOUR_MS
 LATE_SHARE = 0.02
+# Where Northwind is at home.
+HOME_COUNTRY = "DE"
 
 
 class Week:
@@ -98,8 +102,12 @@ class Week:
         for status in STATUSES:
             at += self.rng.randrange(2 * HOUR_MS, 9 * HOUR_MS)
             seen = "late" if status != "collected" and self.rng.random() < LATE_SHARE else status
-            scan = {"order": order, "region": region, "carrier": carrier, "status": seen}
-            self.book.of("logistics", "parcel.scanned", at, person, scan)
+            self.scan(person, at, {"order": order, "region": region, "carrier": carrier, "status": seen})
+
+    def scan(self, person: Customer, at: int, fields: Mapping[str, str]) -> None:
+        """A parcel is seen. When it is late, the carrier names the day on which it comes instead."""
+        promised = {"new_date": new_date(person, at)} if fields["status"] == "late" else {}
+        self.book.of("logistics", "parcel.scanned", at, person, {**fields, **promised})
 
     def place(self, person: Customer, at: int, order: str, parcels: int, session: str = "") -> None:
         named = {"order": order, "session": session} if session else {"order": order}
@@ -141,3 +149,11 @@ class Week:
             if self.rng.random() < 0.2:
                 at = self.moment(self.rng.randrange(days), account.offset_h)
                 self.book.note("outcome", "subscription.renewed", at, {"account": account.id})
+
+
+def new_date(person: Customer, at: int) -> str:
+    """The day on which a late parcel comes: the next one at home, and a day later abroad. Not left to chance, so that
+    two late parcels of one person on one day come on the same day.
+    """
+    days = 1 if person.country == HOME_COUNTRY else 2
+    return iso(at + days * DAY_MS)[:10]

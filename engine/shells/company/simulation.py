@@ -35,6 +35,11 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     near_misses: tuple[NearMiss, ...]
     delivered_twice: tuple[str, ...]
 
+    def late_in(self, region: str, after: int, before: int) -> set[str]:
+        """The people whose parcels were scanned as late there in that time, both ends left out."""
+        late = [row for row in self.streams["logistics"] if row["status"] == "late" and row["region"] == region]
+        return {str(row["customer"]) for row in late if isinstance(at := row["at"], int) and after < at < before}
+
 
 def simulate(seed: int, start_ms: int = MONDAY_MS, days: int = 7) -> Company:
     """The week from Monday `start_ms` on, with four weeks of sparse history before it. Same seed, same company.

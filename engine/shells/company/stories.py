@@ -21,7 +21,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened and that `detector` should say of `entity` `key`, after `at` and not later than `by`.
 
     Where the moment follows from the events alone, `by` equals `at`. Where it is a matter of degree (a share that
-    rises), `at` is when the trouble began and `by` when everybody would have noticed.
+    rises), `at` is when the trouble began and `by` when everybody would have noticed. `concerns` are the customers whom
+    a trouble of a whole region hits, each of whom has to be told once.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     at: int
     by: int
+    concerns: tuple[str, ...] = ()
 
 
 class NearMiss(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,16 +248,18 @@ class Stories:
 
     def a_carrier_fails(self) -> None:
         """Polar Freight breaks down in the north, while the south is only busier than usual."""
-        began = self.on(3, 10)
+        began, concerned = self.on(3, 10), set[str]()
         for region, late_of_ten in (("north", 8), ("south", 1)):
             for nth in range(90):
                 person = self.rng.choice(self.week.people.of(self.rng.choice(self.week.people.ordinary_accounts)))
                 status = "late" if nth % 10 < late_of_ten else "out_for_delivery"
                 scan = {"order": self.book.number("order"), "region": region, "carrier": "Polar Freight"}
                 at = began + nth * 2 * MINUTE_MS
-                self.book.of("logistics", "parcel.scanned", at, person, {**scan, "status": status})
+                self.week.scan(person, at, {**scan, "status": status})
+                concerned |= {person.id} if status == "late" and region == "north" else set()
         north = ("region", "north")
         self.expect("A carrier fails in the north", "regional-delivery-trouble", north, began, began + 150 * MINUTE_MS)
+        self.plot.stories[-1] = msgspec.structs.replace(self.plot.stories[-1], concerns=tuple(sorted(concerned)))
         self.near("A busy day in the south", "regional-delivery-trouble", ("region", "south"))
 
     def an_order_is_not_handed_over(self) -> None:

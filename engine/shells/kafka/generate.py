@@ -24,6 +24,7 @@ from engine.shells.kafka.cluster import NO_SUCH_TOPIC, reached
 from engine.shells.kafka.reach import why_unreachable
 from engine.shells.kafka.settings import connection
 from engine.shells.kafka.topics import topics_of
+from engine.shells.times import from_text, iso
 from engine.spec.types import Configuration
 
 # How many rows may be on their way before we wait for the broker's word on them.
@@ -76,7 +77,13 @@ def _row(raw: bytes) -> dict[str, Any] | None:
 
 
 def _moved(row: dict[str, Any], by_ms: int, now_ms: int) -> bytes:
-    return orjson.dumps({**row, "id": f"{now_ms // 1000:x}-{row['id']}", "at": row["at"] + by_ms})
+    at = row["at"] + by_ms
+    moved = {**row, "id": f"{now_ms // 1000:x}-{row['id']}", "at": at}
+    if "new_date" in row:
+        # As many days after the scan as before it was moved: by time alone it could become the day of the scan.
+        days = from_text(row["new_date"]) // DAY_MS - row["at"] // DAY_MS
+        moved["new_date"] = iso(at + days * DAY_MS)[:10]
+    return orjson.dumps(moved)
 
 
 def _key(row: dict[str, Any] | None) -> bytes | None:
