@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from engine.model import Signal
@@ -46,7 +48,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 class Message(msgspec.Struct, array_like=True):
     """One message of a course, and what was done with it: kind of reaction -> when first.
 
-    `is_shadow` if the holdout kept it back.
+    `is_shadow` if it was kept back on purpose. `variants` are the arms that it was sent in.
     """
 
     action: str
@@ -57,6 +59,7 @@ class Message(msgspec.Struct, array_like=True):
     step: str = FIRST_STEP
     is_shadow: bool = False
     reactions: dict[str, int] = {}
+    variants: Mapping[str, str] = {}
 
     @property
     def to_staff(self) -> bool:

@@ -95,6 +95,7 @@ class Courses:
             step=candidate.step,
             is_shadow=action is None,
             reactions={},
+            variants=candidate.variants,
         )
         self._course_of(candidate).messages.append(message)
 

@@ -96,6 +96,7 @@ class Records:
             event_ids=signal.event_ids,
             step=_later(message.step),
             took_ms=result.took_ms,
+            variants=message.variants,
             versions=self._versions(signal, play.version if (play := self._plays.get(course.play)) else ""),
         )
 
