@@ -60,6 +60,7 @@ quiet_hours: {from: "21:00", to: "08:00", unknown_zone: Europe/Berlin}
 consent: {attributes: {email: newsletter}}
 inhibits: [{firing: signal-0, mutes: [never], equal: [account]}]
 holdout: {salt: bench, share: 5%}
+human: {by: reply, say: "Reply to this message to reach a person."}
 """
 SIGNAL = """\
 ---
@@ -86,7 +87,7 @@ lever: 20
 unless: {{customer.closed: true}}
 expires: 2d
 title: "For {{{{ customer.name }}}}"
-text: "Hello {{{{ customer.name }}}}, {{{{ why }}}} Reply to this message to reach a person."
+text: "Hello {{{{ customer.name }}}}, {{{{ why }}}}"
 """
 
 

@@ -1,4 +1,5 @@
-"""Marks what is quick. Tests in the folders below need minutes, data or a second process; all others are `units`.
+"""Marks what is quick. Tests in the folders below need minutes, data or a second process, or are about files that are
+the same for every Python; all others are `units`.
 
 What asks for a Kafka broker is marked `kafka`, wherever it is, and is no unit either.
 """
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-NOT_UNITS = frozenset({"faults", "simulation", "real", "kill"})
+NOT_UNITS = frozenset({"faults", "simulation", "real", "kill", "cli", "house", "deploy", "benchmarks"})
 BROKERS = frozenset({"kafka_servers", "new_broker"})
 HERE = Path(__file__).parent
 

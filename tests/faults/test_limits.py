@@ -11,8 +11,8 @@ from tests.kill.project import START, event, make, write_events
 from tests.kill.test_kill import RECORDED, finished, only_counting
 
 MANY = 12_000
-# What Python makes of an extension that fails and does not say why.
-WITHOUT_A_WORD = "SystemError: error return without exception set"
+# What Python makes of a part of it that fails and does not say why.
+WITHOUT_A_WORD = "SystemError: "
 
 
 def test_out_of_memory_loses_nothing_and_blames_no_row(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_out_of_memory_loses_nothing_and_blames_no_row(tmp_path: Path) -> None:
             if starved.end(60) != -signal.SIGSEGV:
                 assert starved.end() == 1, starved.said()
                 said = starved.lines[-1].startswith("beforehand: out of memory; nothing is lost")
-                assert said or starved.lines[-1] == WITHOUT_A_WORD, starved.said()
+                assert said or starved.lines[-1].startswith(WITHOUT_A_WORD), starved.said()
                 clean += said
         assert clean, "none of them could say what it was"
         assert not list(read_only(tmp_path / "state").dead_letters())
