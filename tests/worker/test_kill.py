@@ -16,6 +16,8 @@ from tests.worker.conftest import NewWorld
 from tests.worker.world import Worker, World
 
 KILLS = int(os.environ.get("WORKER_KILLS", "30"))
+# With more kills than usual, the named points are also died at when they are passed later.
+IS_LONG = KILLS > 30
 PARTS = 2
 
 pytestmark = pytest.mark.slow
@@ -53,7 +55,7 @@ def until_it_works(worker: Worker, number: int, random: Random) -> None:
     time.sleep(random.uniform(0, 1) if number % 2 else random.uniform(0, 0.3))
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, 2] if IS_LONG else [1])
 @pytest.mark.parametrize("stages", ["RK", "C", "SD"], ids=["route and detect", "decide", "dispatch"])
 def test_killed_at_each_named_point_it_loses_nothing_and_repeats_nothing(
     stages: str, count: int, kafka: KafkaSpec, new_world: NewWorld
@@ -68,7 +70,7 @@ def test_killed_at_each_named_point_it_loses_nothing_and_repeats_nothing(
     world.verify()
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 3] if IS_LONG else [1])
 def test_killed_while_tasks_go_round_it_loses_nothing_and_repeats_nothing(
     count: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
