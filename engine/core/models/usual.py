@@ -82,7 +82,10 @@ class Departure:
         least = STEADIEST * max(abs(usual), 1.0)
         if self._of_counts:
             least = max(least, math.sqrt(max(usual, 1.0)))
-        return usual, max(BELL * median(off), least)
+        # The past lies closer to its own middle than what comes will, the more so the less of it there is.
+        count = len(alike[place])
+        further = math.sqrt((count + 2) / max(1, count - 1))
+        return usual, max(BELL * further * median(off), least)
 
     def _level(self, past: Sequence[float | None], places: Sequence[int], middles: dict[int, float]) -> float:
         """How the present stands to the middle of what is remembered, by the trend of whole cycles."""
