@@ -23,6 +23,7 @@ PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
     "sentiment": "airline_tweets",
+    "issues": "airline_tweets",
     "orders": "olist_sample",
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",

@@ -84,6 +84,7 @@ SIMPLE: Mapping[As, Schema] = {
     As.EVENTS: _some(TEXT),
     As.WHERE: {**_named(ATTRIBUTE), "minProperties": 1},
     As.FIELD: TEXT,
+    As.FIELDS: _some(TEXT),
     As.SECRET: {"type": "string", "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*)$"},
     As.URL: {"type": "string", "pattern": "^https?://"},
     As.PATH: TEXT,
