@@ -40,6 +40,7 @@ from engine.spec.review import ReviewDocument
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
 from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
+from engine.spec.texts import TextDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
 from engine.spec.watch import FORMULA, NAME
 from engine.spec.world import World
@@ -324,6 +325,7 @@ _MAP: Raw = {
 _STREAMS: Raw = {
     (StreamDocument, "from"): TEXT,
     (StreamDocument, "map"): _some(_object(MapDocument, _MAP)),
+    (StreamDocument, "text"): _object(TextDocument),
 }
 
 
