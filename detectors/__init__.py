@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
-from engine.ports import ConditionKind, MeasureKind, Plugins
+from engine.ports import AnyKind, Plugins
 
 
 def load() -> Plugins:
@@ -17,7 +17,7 @@ def load() -> Plugins:
     modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
     offered = sorted(entry_points(group="beforehand.detectors"), key=lambda point: point.name)
     modules += [point.load() for point in offered]
-    kinds: dict[str, MeasureKind | ConditionKind] = {}
+    kinds: dict[str, AnyKind] = {}
     for module in modules:
         for kind in module.KINDS:
             for word in kind.words:

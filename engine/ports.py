@@ -38,6 +38,7 @@ class As(StrEnum):
     PATH = "path"  # relative to the data folder
     TEXTS = "texts"  # a text, or a list of them -> tuple[str, ...]
     MAPPING = "mapping"  # name: text pairs -> dict[str, str]
+    MEASURES = "measures"  # another measure of the same detector, or a list of them -> tuple[str, ...]
 
 
 # Options are msgspec structs whose fields are written like `Annotated[int, As.DURATION, "how long nothing may come"]`;
@@ -164,6 +165,44 @@ class MeasureKind(Protocol):
         """One tracker for all uses (word, options, closed periods needed) of a share key, and a reader for each use."""
 
 
+class Learner(Protocol):
+    """Learns from samples of other measures, one after the other, and says something about each. Pure, like a tracker.
+
+    Its memory is a `Slot` too, so it is stored, carried to another machine and replayed with the entity's record.
+    """
+
+    identity: str  # histories with the same identity, over the same measures, continue each other
+
+    def fresh(self) -> Slot:
+        """The memory of one who has seen nothing."""
+
+    def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
+        """Say something about this sample, then learn it. `at` is a moment of what it was measured over; None in
+        `values` is unknown, as an average of nothing is, or a count while its stream was stalled.
+        """
+
+    def value(self, slot: Slot) -> Scalar:
+        """What was said of the newest sample; None while there is too little to say anything."""
+
+
+class LearnedKind(Protocol):
+    """A family of measures of other measures. The word's own value in YAML is the option marked `As.MEASURES`, or
+    `event` where there is one. An option `step` says how often to look at sliding windows.
+    """
+
+    words: tuple[str, ...]
+    options: type[msgspec.Struct]
+
+    def problems(self, word: str, options: Any) -> Sequence[OptionProblem]:
+        """What is wrong with these options taken together."""
+
+    def percentile(self, word: str, share: float) -> float | None:
+        """What a limit like p99 (0.99) means as a value of this measure; None where it means nothing."""
+
+    def learner(self, word: str, options: Any) -> Learner:
+        """One for all entities: their memories are in their slots."""
+
+
 class Condition(Tracker, Protocol):
     """A condition that keeps its own memory (silence, a sequence) instead of comparing a measure."""
 
@@ -284,4 +323,5 @@ class Secret:
     __str__ = __repr__
 
 
-Plugins: TypeAlias = Mapping[str, MeasureKind | ConditionKind]
+AnyKind: TypeAlias = MeasureKind | ConditionKind | LearnedKind
+Plugins: TypeAlias = Mapping[str, AnyKind]

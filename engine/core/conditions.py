@@ -16,6 +16,7 @@ from engine.core.matching import holds
 from engine.core.state import Entity
 from engine.model import HOUR_MS, Reading, Scalar
 from engine.ports import NEVER, Condition, Inline, Reader, Tracker
+from engine.spec.departures import USUAL, Departs
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
 
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"above": gt, "at_least": ge, "below": lt, "at_most": le}
@@ -25,10 +26,15 @@ Turn: TypeAlias = Callable[[Entity, int], int]
 Story: TypeAlias = Callable[[Entity, int], list[Reading]]
 Value: TypeAlias = Callable[[Entity, int], Scalar]
 Closed: TypeAlias = Callable[[Entity, int, int], Sequence[Scalar] | None]
+Verdicts: TypeAlias = Callable[[Entity, int, int], Sequence[Sequence[float | None]] | None]
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
-    """A measure ready to be read from an entity. `at` are the indexes of the trackers it reads."""
+    """A measure ready to be read from an entity. `at` are the indexes of the trackers it reads.
+
+    `is_sampled`: it changes at its `turn`, by being read, and not with each event. `verdicts` are of one that says what
+    is usual: value, usual and spread of the newest closed periods, newest first.
+    """
 
     name: str
     value: Value
@@ -39,6 +45,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     at: tuple[int, ...]
     events: tuple[str, ...]
     turn: Turn
+    is_sampled: bool = False
+    verdicts: Verdicts | None = None
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +154,8 @@ def compile_condition(
     """`kept` gives the slot index and the logic of a plugin condition."""
     if isinstance(spec, Compare):
         return _compare(spec, measures[spec.measure])
+    if isinstance(spec, Departs):
+        return _departs(spec, measures[USUAL + spec.measure])
     if isinstance(spec, Kept):
         return _kept(*kept(spec))
     if isinstance(spec, AllOf):
@@ -174,7 +184,8 @@ def _compare(spec: Compare, measure: Measure, *, in_range: bool = False) -> Comp
     if low and measure.closed and not periods:
         periods = 1  # a low count of an open period says nothing until the period closes
     truth = _in_a_row(spec, measure, periods) if periods else _now(spec, measure, low)
-    timed = bool(periods) or low or (measure.moves == "down" and spec.comparator in ("above", "at_least"))
+    rises = measure.moves == "down" and spec.comparator in ("above", "at_least")
+    timed = bool(periods) or low or measure.is_sampled or rises
     wait = _settled_turn(measure) if low and not periods else measure.turn
 
     def story(entity: Entity, now: int) -> list[Reading]:
@@ -275,6 +286,38 @@ def _reading(spec: Compare, measure: Measure, periods: int, entity: Entity, now:
         values = measure.closed(entity, now, periods)
         value = values[0] if values else None
     return Reading(spec.measure, value, spec.comparator, spec.limit, periods, met=truth(entity, now) is True)
+
+
+# ---- a measure against what is usual
+
+
+def _departs(spec: Departs, usual: Measure) -> Compiled:
+    verdicts = usual.verdicts
+    assert verdicts is not None, spec
+
+    def truth(entity: Entity, now: int) -> bool | None:
+        found = verdicts(entity, now, spec.in_a_row)
+        if found is None:
+            return None
+        judged = [_is_beyond(spec, *verdict) for verdict in found]
+        return False if False in judged else None if None in judged else True
+
+    def story(entity: Entity, now: int) -> list[Reading]:
+        found = verdicts(entity, now, 1)
+        limit = f"{spec.share * 100:g}%" if spec.share else f"{spec.spreads:g}sd"
+        value = found[0][0] if found else None
+        met = truth(entity, now) is True
+        return [Reading(spec.measure, value, f"{spec.side}_usual_by", limit, spec.in_a_row, met=met)]
+
+    return Compiled(truth=truth, quick=truth, story=story, timed=True, wait=usual.turn, turn=usual.turn, at=usual.at)
+
+
+def _is_beyond(spec: Departs, value: float | None, usual: float | None, spread: float | None) -> bool | None:
+    """Of nothing, no part can be told; spreads can."""
+    if value is None or usual is None or spread is None or (spec.share and usual == 0):
+        return None
+    off = value - usual if spec.side == "above" else usual - value
+    return off > (spec.share * abs(usual) if spec.share else spec.spreads * spread)
 
 
 # ---- plugin conditions, and combinations

@@ -17,13 +17,25 @@ from engine.core.digest import digest
 from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
+from engine.core.learned import Memory, by_period, by_step, learned_of, usual_of
+from engine.core.meanings import departure_of, meaning_of, most_in_a_row, usual_of_what
 from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
-from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
+from engine.ports import Condition, ConditionKind, LearnedKind, Learner, MeasureKind, Plugins, Tracker
+from engine.spec.departures import USUAL
 from engine.spec.members import APPROVED, DECLINED, guard_of
-from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Configuration, DetectorSpec, Kept, MeasureSpec
+from engine.spec.types import (
+    AllOf,
+    AnyOf,
+    Compare,
+    ConditionSpec,
+    Configuration,
+    DetectorSpec,
+    Kept,
+    MeasureSpec,
+)
 
 ANY_EVENT = "*"
 
@@ -182,9 +194,11 @@ class _KindCompiler:
         self._trackers: list[Tracker] = []
         self._measures: dict[tuple[str, Any], Measure] = {}
         self._kept: dict[tuple[str, object], tuple[int, Condition]] = {}
+        self._in_a_row = 1
 
     def compile(self, specs: list[tuple[int, DetectorSpec]]) -> KindPlan:
         self._build_measures([spec for _index, spec in specs])
+        self._in_a_row = max([1, *(most_in_a_row(spec) for _index, spec in specs)])
         judges = [self._judge(index, spec) for index, spec in specs]
         clauses = self._clauses(specs)
         by_event = self._operations(judges, clauses)
@@ -219,7 +233,7 @@ class _KindCompiler:
         shared: dict[tuple[object, ...], dict[tuple[str, Any], int]] = defaultdict(dict)
         for spec in specs:
             for measure in spec.watch:
-                if measure.word == "formula":
+                if measure.inputs:
                     continue
                 kind = self._measure_kind(measure)
                 uses = shared[(type(kind).__qualname__, *kind.share_key(measure.word, measure.options))]
@@ -230,9 +244,9 @@ class _KindCompiler:
 
     def _share(self, uses: dict[tuple[str, Any], int]) -> None:
         word = next(iter(uses))[0]
-        kind = self._plugins[word]
+        kind: MeasureKind = self._plugins[word]  # type: ignore[assignment]
         ordered = [(word, options, periods) for (word, options), periods in uses.items()]
-        tracker, readers = kind.build(ordered)  # type: ignore[call-arg,arg-type,misc]
+        tracker, readers = kind.build(ordered)
         self._trackers.append(tracker)
         for (word, options, _periods), reader in zip(ordered, readers, strict=True):
             self._measures[(word, options)] = measure_of("", len(self._trackers) - 1, tracker, reader)
@@ -260,16 +274,47 @@ class _KindCompiler:
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:
+        """Those of events first, then formulas, then what learns from either, and what is usual for any of them."""
         found: dict[str, Measure] = {}
         for measure in spec.watch:
-            if measure.word != "formula":
+            if not measure.inputs:
                 shared = self._measures[(measure.word, measure.options)]
                 found[measure.name] = msgspec.structs.replace(shared, name=measure.name)
         for measure in spec.watch:
             if measure.word == "formula":
-                parts = [found[name] for name in measure.options.names]
+                parts = [found[name] for name in measure.inputs]
                 found[measure.name] = formula_of(measure.name, parts, measure.options.evaluate)
+        for measure in spec.watch:
+            if measure.inputs and measure.word != "formula":
+                found[measure.name] = self._learned(measure, spec, found)
+        for name in usual_of_what(spec):
+            found[USUAL + name] = self._usual(name, spec, found)
         return found
+
+    def _learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
+        kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
+        learner = kind.learner(measure.word, measure.options)
+        parts = [found[name] for name in measure.inputs]
+        at, memory = self._memory(learner, [meaning_of(name, spec) for name in measure.inputs], measure.step_ms)
+        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, measure.period)
+        return learned_of(measure.name, at, memory, parts, clock)
+
+    def _usual(self, name: str, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
+        watched = next(measure for measure in spec.watch if measure.name == name)
+        learner = departure_of(spec.usual, watched.period, watched.word, self._in_a_row)
+        at, memory = self._memory(learner, [meaning_of(name, spec)], 0)
+        return usual_of(USUAL + name, at, memory, found[name], watched.period)
+
+    def _memory(self, learner: Learner, inputs: Sequence[object], step_ms: int) -> tuple[int, Memory]:
+        """Where what a learner has learned lies: what learns the same from the same is kept once."""
+        identity = f"{learner.identity} of {inputs} each {step_ms}"
+        known = next((at for at, tracker in enumerate(self._trackers) if tracker.identity == identity), -1)
+        if known < 0:
+            self._trackers.append(Memory(identity, learner))
+            known = len(self._trackers) - 1
+        memory = self._trackers[known]
+        assert isinstance(memory, Memory), identity
+        return known, memory
 
     def _kept_condition(self, spec: Kept) -> tuple[int, Condition]:
         known = self._kept.get((spec.word, spec.options))

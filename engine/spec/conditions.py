@@ -9,13 +9,15 @@ import msgspec
 
 from engine.model import Scalar
 from engine.ports import Comparator
+from engine.spec.departures import Departs
 from engine.spec.filters import ORDERED, Refused, comparator, limit
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import read
 from engine.spec.report import LATER, listed, near
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
+from engine.spec.usual import BY_USUAL, departs
 from engine.spec.values import count, shape, shown
-from engine.spec.watch import FORMULA, Measure, place_problems
+from engine.spec.watch import Measure, place_problems
 from engine.spec.world import World
 
 IN_A_ROW = "in_a_row"
@@ -23,7 +25,7 @@ MOST_IN_A_ROW = 400
 # Words whose measure is an amount of its own, of which a percentage says nothing.
 AMOUNTS = ("count", "sum", "distinct", "rate")
 _PERCENT = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*%")
-_PERCENTILE = re.compile(r"p[0-9]{1,2}(\.[0-9]+)?")
+_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]+)?)")
 
 
 def read_condition(node: Node, measures: Mapping[str, Measure], world: World) -> ConditionSpec | None:
@@ -110,17 +112,19 @@ def _in_a_row(measure: Measure, node: Node | None, world: World) -> int:
     periods = count(node, world.scope) or 0
     if periods > MOST_IN_A_ROW:
         world.report.error(node, "bad-in-a-row", f"{MOST_IN_A_ROW} periods in a row are the most")
-    elif measure.spec is not None and not getattr(measure.spec.options, "every", ""):
+    elif measure.spec is not None and not measure.period:
         fault = f"in_a_row counts whole periods - give '{measure.name}' every: 1d or every: 1w"
         world.report.error(node, "bad-in-a-row", f"{fault} instead of a {_span_word(measure)}")
     return periods
 
 
 def _span_word(measure: Measure) -> str:
-    return FORMULA if measure.word == FORMULA else "sliding window"
+    return measure.word if measure.spec is not None and measure.spec.inputs else "sliding window"
 
 
 def _compare(measure: Measure, key: ScalarNode, node: Node, periods: int, world: World) -> ConditionSpec | None:
+    if key.text in BY_USUAL:
+        return _departs(measure, key, node, periods, world)
     word = comparator(key, world.scope)
     if word is None:
         return None
@@ -130,15 +134,33 @@ def _compare(measure: Measure, key: ScalarNode, node: Node, periods: int, world:
     return Compare(measure=measure.name, comparator=word, limit=against, in_a_row=periods)
 
 
+def _departs(measure: Measure, key: ScalarNode, node: Node, periods: int, world: World) -> ConditionSpec | None:
+    if measure.spec is not None and not measure.period:
+        fault = f"what is usual is told from whole periods - give '{measure.name}' every: 1d or every: 1w"
+        world.report.error(key, "bad-usual", f"{fault} instead of a {_span_word(measure)}")
+        return None
+    return departs(measure.name, key, node, periods, world)
+
+
 def _limit(measure: Measure, word: Comparator, node: Node, world: World) -> Scalar | tuple[Scalar, ...] | Refused:
     written = node.value if isinstance(node, ScalarNode) else None
     if word in ORDERED and isinstance(written, str):
-        if _PERCENTILE.fullmatch(written):
-            world.report.later(node, written)
-            return Refused()
+        if percentile := _PERCENTILE.fullmatch(written):
+            return _percentile(measure, node, float(percentile[1]), world)
         if percent := _PERCENT.fullmatch(written):
             return _share(measure, word, node, float(percent[1]), world)
     return limit(node, word, world.scope)
+
+
+def _percentile(measure: Measure, node: Node, percent: float, world: World) -> float | Refused:
+    """A limit like p99, of measures that say how rare a value is."""
+    kind = world.learned_kinds().get(measure.word)
+    found = kind.percentile(measure.word, percent / 100) if kind else None
+    if found is not None:
+        return found
+    message = f"{shown(node)} is a limit for anomaly_of, which says how rare something is - write a number"
+    world.report.error(node, "bad-percentile", message)
+    return Refused()
 
 
 def _share(measure: Measure, word: Comparator, node: Node, percent: float, world: World) -> float | Refused:
@@ -160,7 +182,7 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 def used_by(condition: ConditionSpec) -> Used:
     """The measures compared in a condition, and the options of the kinds in it."""
     match condition:
-        case Compare():
+        case Compare() | Departs():
             return Used(measures=frozenset((condition.measure,)), options=())
         case Kept():
             return Used(measures=frozenset(), options=(condition.options,))

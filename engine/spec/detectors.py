@@ -11,6 +11,7 @@ from engine.model import DAY_MS, Mode, Severity
 from engine.ports import As
 from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
+from engine.spec.departures import UsualSpec
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
@@ -22,6 +23,7 @@ from engine.spec.report import unknown
 from engine.spec.tests import read_tests
 from engine.spec.text import TextError, compile_text
 from engine.spec.types import AllOf, ConditionSpec, DetectorSpec, MeasureSpec
+from engine.spec.usual import judge_usual, read_usual, usual_names
 from engine.spec.values import Span
 from engine.spec.watch import Measure, read_watch
 from engine.spec.wording import check_text
@@ -41,6 +43,7 @@ class DetectorDocument(msgspec.Struct, frozen=True, kw_only=True):
     severity: Annotated[Severity, "how much it matters"] = Severity.WATCH
     mode: Annotated[Mode, "live acts, shadow only records, paused does nothing"] = Mode.LIVE
     watch: Annotated[Node | None, RAW, "the measures, each with a name"] = None
+    usual: Annotated[Node | None, RAW, "from which part of its past what is usual for the entity is told"] = None
     resolve_when: Annotated[Node | None, RAW, "what has to hold for the signal to close; else 'when' no longer"] = None
     for_: Annotated[int, As.DURATION, FROM_ZERO, "how long 'when' has to hold first"] = msgspec.field(
         default=0, name="for"
@@ -75,14 +78,16 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     document = written.value
     measures = read_watch(document.watch, world)
     _judge_entity(written, world)
-    _judge_why(written, frozenset(measures), world)
     when = read_condition(document.when, measures, world) if "when" in written.nodes else None
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
+    usual = _usual(document, measures, (when, resolve), world)
+    told = frozenset(measures) | usual_names(_those(when, resolve))
+    _judge_why(written, told, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     then = read_choices(document.then, world)
     for_each = _for_each(document, measures, world)
     tests = read_tests(document.tests, world)
-    found = ReadDetector(name=document.detector, plays=then.plays, measures=frozenset(measures), spec=None, then=then)
+    found = ReadDetector(name=document.detector, plays=then.plays, measures=told, spec=None, then=then)
     found = msgspec.structs.replace(found, for_each=for_each)
     if when is None:
         return found
@@ -93,6 +98,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     _warn_untested(node, document, world)
     spec = _spec(node, document, measures, when, resolve)
     spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(then.plays), tests=tests)
+    spec = msgspec.structs.replace(spec, usual=usual)
     spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
@@ -126,6 +132,22 @@ def _spec(
     )
 
 
+def _those(when: ConditionSpec | None, resolve: ConditionSpec | None) -> tuple[ConditionSpec, ...]:
+    return tuple(condition for condition in (when, resolve) if condition is not None)
+
+
+def _usual(
+    document: DetectorDocument,
+    measures: Mapping[str, Measure],
+    conditions: tuple[ConditionSpec | None, ConditionSpec | None],
+    world: World,
+) -> UsualSpec:
+    spec = read_usual(document.usual, world)
+    sound = {name: measure.spec for name, measure in measures.items() if measure.spec}
+    judge_usual(document.usual, spec, _those(*conditions), sound, world)
+    return spec
+
+
 def _judge_entity(written: Written[DetectorDocument], world: World) -> None:
     per = written.value.per
     if per and per not in world.entities:
@@ -151,8 +173,7 @@ def _told(why: str) -> frozenset[str]:
 
 
 def _warn_unused(measures: Mapping[str, Measure], used: frozenset[str], world: World) -> None:
-    formulas = [measure.spec.options for measure in measures.values() if measure.spec]
-    read_by = {name for formula in formulas if isinstance(formula, Formula) for name in formula.names}
+    read_by = {name for measure in measures.values() if measure.spec for name in measure.spec.inputs}
     for name, measure in measures.items():
         if name not in used and name not in read_by:
             hint = f"nothing reads '{name}' - use it in 'when' or 'why', or remove it"

@@ -12,9 +12,6 @@ from engine.spec.types import Place
 # Words that the language keeps for what is coming, so that nobody builds on another meaning of them.
 LATER = frozenset(
     (
-        "usual",
-        "above_usual_by",
-        "below_usual_by",
         "peers",
         "anomaly_of",
         "chance_of",

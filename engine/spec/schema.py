@@ -41,6 +41,7 @@ from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, Value
 from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
 from engine.spec.texts import TextDocument
+from engine.spec.usual import BY_USUAL, UsualDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
 from engine.spec.watch import FORMULA, NAME
 from engine.spec.world import World
@@ -73,8 +74,11 @@ def _limits(ordered: Schema) -> Schema:
 
 
 ATTRIBUTE: Schema = {"anyOf": [SCALAR, _some(SCALAR), _comparing(_limits({"type": "number"}))]}
-LIMIT: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?\s*%$"}]}
-COMPARE: Schema = _comparing(_limits(LIMIT), in_a_row=COUNT)
+LIMIT: Schema = {
+    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?[0-9]+(\.[0-9]+)?\s*%|p[0-9]{1,2}(\.[0-9]+)?)$"}]
+}
+OF_USUAL: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(%|sd)$", "examples": ["40%", "3sd"]}
+COMPARE: Schema = _comparing(_limits(LIMIT), **dict.fromkeys(BY_USUAL, OF_USUAL), in_a_row=COUNT)
 SIMPLE: Mapping[As, Schema] = {
     As.TEXT: TEXT,
     As.NUMBER: {"type": "number"},
@@ -91,6 +95,7 @@ SIMPLE: Mapping[As, Schema] = {
     As.PATH: TEXT,
     As.TEXTS: _some(TEXT),
     As.MAPPING: _named({"type": "string"}),
+    As.MEASURES: _some(TEXT),
 }
 
 
@@ -100,6 +105,7 @@ def detector_schema(plugins: Plugins) -> Schema:
     condition: Schema = {"$ref": "#/definitions/condition"}
     raw: Raw = {
         (DetectorDocument, "watch"): _watch(world),
+        (DetectorDocument, "usual"): _object(UsualDocument),
         (DetectorDocument, "when"): condition,
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,
@@ -260,7 +266,9 @@ def _watch(world: World) -> Schema:
         "required": [FORMULA],
         "additionalProperties": False,
     }
-    kinds = [_object(kind.options, word=word) for word, kind in sorted(world.measure_kinds().items())]
+    options = {word: kind.options for word, kind in world.measure_kinds().items()}
+    options |= {word: kind.options for word, kind in world.learned_kinds().items()}
+    kinds = [_object(each, word=word) for word, each in sorted(options.items())]
     return {
         "type": "object",
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},

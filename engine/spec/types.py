@@ -14,6 +14,7 @@ from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Sc
 from engine.ports import Comparator, FieldTest
 from engine.spec.bounds import Bounds, Retention
 from engine.spec.broker import KafkaSpec
+from engine.spec.departures import Departs, UsualSpec
 from engine.spec.members import ForEach
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies, Remedy, Suppress
@@ -33,12 +34,19 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class MeasureSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`logins: {count: usage.login, over: 7d}`: name, word (`count`) and the kind's own options."""
+    """`logins: {count: usage.login, over: 7d}`: name, word (`count`) and the kind's own options.
+
+    `inputs` are the measures that it is made of, if any. `period` is the calendar period that it is measured by, "" if
+    none; a measure that learns looks at sliding windows every `step_ms`.
+    """
 
     name: str
     word: str
     options: Any
     place: Place = Place()
+    inputs: tuple[str, ...] = ()
+    period: str = ""
+    step_ms: int = 0
 
 
 class Compare(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +101,7 @@ class AnyOf(msgspec.Struct, frozen=True):
     parts: tuple[ConditionSpec, ...]
 
 
-ConditionSpec: TypeAlias = Compare | Kept | AllOf | AnyOf
+ConditionSpec: TypeAlias = Compare | Departs | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
 Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened | InVariant, ...]
 
@@ -196,6 +204,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     first_of: tuple[tuple[str, ...], ...] = ()
     variant_of: str = ""
     for_each: tuple[ForEach, ...] = ()
+    usual: UsualSpec = UsualSpec()
 
 
 # ---- plays

@@ -257,4 +257,5 @@ SIMPLE: Mapping[As, Read] = {
     As.PATH: path,
     As.TEXTS: texts,
     As.MAPPING: mapping,
+    As.MEASURES: texts,  # whether there are such measures is seen once all are read
 }

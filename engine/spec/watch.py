@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from engine.ports import ConditionKind, MeasureKind
-from engine.spec.formula import Formula, FormulaError, parse
+from engine.model import HOUR_MS
+from engine.ports import AnyKind, As
+from engine.spec.departures import USUAL
+from engine.spec.formula import FormulaError, parse
 from engine.spec.nodes import MappingNode, Node, ScalarNode
-from engine.spec.reading import Written, read
+from engine.spec.reading import Written, options_of, read
 from engine.spec.report import LATER, listed, near, unknown
 from engine.spec.types import MeasureSpec
 from engine.spec.values import text
@@ -19,6 +21,7 @@ from engine.spec.world import World
 
 FORMULA = "formula"
 MOST_PANES = 1_000
+STEPS, LEAST_STEP_MS = 12, 1_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -28,6 +31,10 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     key: ScalarNode
     word: str = ""
     spec: MeasureSpec | None = None
+
+    @property
+    def period(self) -> str:
+        return self.spec.period if self.spec else ""
 
     @property
     def name(self) -> str:
@@ -42,11 +49,27 @@ def read_watch(node: Node | None, world: World) -> dict[str, Measure]:
         world.report.error(node, "wrong-type", "name each measure, as in logins: {count: usage.login, over: 7d}")
         return {}
     measures = {key.text: _measure(key, value, world) for key, value in node}
-    return {name: _judged(measure, measures, world) for name, measure in measures.items()}
+    # A formula reads measures of events, and what learns reads both, so each finds what it reads judged already.
+    for rank in (_of_events, _of_arithmetic, _that_learns):
+        chosen = {name: measure for name, measure in measures.items() if rank(measure, world)}
+        measures |= {name: _judged(measure, measures, world) for name, measure in chosen.items()}
+    return measures
+
+
+def _of_events(measure: Measure, world: World) -> bool:
+    return not _of_arithmetic(measure, world) and not _that_learns(measure, world)
+
+
+def _of_arithmetic(measure: Measure, world: World) -> bool:
+    return measure.word == FORMULA
+
+
+def _that_learns(measure: Measure, world: World) -> bool:
+    return measure.word in world.learned_kinds()
 
 
 def _measure(key: ScalarNode, node: Node, world: World) -> Measure:
-    if not NAME.fullmatch(key.text) or key.text in _reserved(world):
+    if not NAME.fullmatch(key.text) or key.text in _reserved(world) or key.text.startswith(USUAL):
         _refuse_name(key, world)
         return Measure(key=key)
     if not isinstance(node, MappingNode):
@@ -74,7 +97,7 @@ def _refuse_name(key: ScalarNode, world: World) -> None:
 
 def _word(key: ScalarNode, node: MappingNode, world: World) -> str | None:
     """The one word that says what kind of measure this is."""
-    words = [FORMULA, *world.measure_kinds()]
+    words = [FORMULA, *world.measure_kinds(), *world.learned_kinds()]
     later = next((entry.key for entry in node if entry.key.text in LATER), None)
     if later:
         world.report.later(later, later.text)
@@ -101,7 +124,7 @@ def _refuse_word(key: ScalarNode, node: MappingNode, words: list[str], world: Wo
 
 
 def _of_kind(key: ScalarNode, word: str, node: MappingNode, world: World) -> MeasureSpec | None:
-    kind = world.measure_kinds()[word]
+    kind = world.measure_kinds().get(word) or world.learned_kinds()[word]
     written = read(node, kind.options, world.scope, word=word)
     if written is None or not written.sound:
         return None
@@ -110,13 +133,20 @@ def _of_kind(key: ScalarNode, word: str, node: MappingNode, world: World) -> Mea
     panes = written.nodes.get("panes")
     if panes and getattr(written.value, "panes", 0) > MOST_PANES:
         world.report.error(panes, "too-many-panes", f"{MOST_PANES} panes are the most")
-    sound = world.report.errors == before
-    return MeasureSpec(name=key.text, word=word, options=written.value, place=key.place) if sound else None
+    if world.report.errors > before:
+        return None
+    inputs = measures_named(written.value)
+    period = "" if inputs else getattr(written.value, "every", "")
+    return MeasureSpec(name=key.text, word=word, options=written.value, place=key.place, inputs=inputs, period=period)
 
 
-def place_problems(
-    kind: MeasureKind | ConditionKind, word: str, node: Node, written: Written[msgspec.Struct], world: World
-) -> None:
+def measures_named(options: msgspec.Struct) -> tuple[str, ...]:
+    """The measures that these options name, by their marks."""
+    named = [getattr(options, option.field) for option in options_of(type(options)) if option.mark is As.MEASURES]
+    return tuple(dict.fromkeys(name for names in named for name in names))
+
+
+def place_problems(kind: AnyKind, word: str, node: Node, written: Written[msgspec.Struct], world: World) -> None:
     """Report what a kind finds wrong in its own options, at the option it names."""
     for problem in kind.problems(word, written.value):
         world.report.error(written.nodes.get(problem.field, node), problem.code, problem.message)
@@ -133,22 +163,70 @@ def _formula(key: ScalarNode, node: MappingNode, world: World) -> MeasureSpec | 
     if source is None or world.report.errors > before:
         return None
     try:
-        return MeasureSpec(name=key.text, word=FORMULA, options=parse(source), place=key.place)
+        formula = parse(source)
+        return MeasureSpec(name=key.text, word=FORMULA, options=formula, place=key.place, inputs=formula.names)
     except FormulaError as error:
         world.report.error(value, "bad-formula", str(error))
         return None
 
 
 def _judged(measure: Measure, measures: Mapping[str, Measure], world: World) -> Measure:
-    """A formula reads only what is there, and no other formula, so that no order between them is needed."""
-    if measure.spec is None or not isinstance(measure.spec.options, Formula):
+    """With what it reads: that must be there, and be of a kind that it can read, so that no order is needed."""
+    if measure.spec is None or not measure.spec.inputs:
         return measure
-    others = {name: other for name, other in measures.items() if other.word != FORMULA}
-    missing = [name for name in measure.spec.options.names if name not in others]
+    learns = _that_learns(measure, world)
+    others = {
+        name: other
+        for name, other in measures.items()
+        if not _that_learns(other, world) and (learns or other.word != FORMULA)
+    }
+    missing = [name for name in measure.spec.inputs if name not in others]
     for name in missing:
         if name in measures:
-            fault = f"'{name}' is a formula itself - a formula reads measures of events"
-            world.report.error(measure.key, "bad-formula", fault)
+            world.report.error(measure.key, *_cannot_read(measure, measures[name], learns))
         else:
             world.report.error(measure.key, "unknown-measure", unknown("measure", name, others))
-    return msgspec.structs.replace(measure, spec=None) if missing else measure
+    if missing:
+        return msgspec.structs.replace(measure, spec=None)
+    inputs = [others[name] for name in measure.spec.inputs]
+    return _sampled(measure, measure.spec, inputs, world) if learns else _calculated(measure, measure.spec, inputs)
+
+
+def _cannot_read(measure: Measure, other: Measure, learns: bool) -> tuple[str, str]:
+    if learns:
+        return "bad-measure", f"'{other.name}' learns itself - '{measure.word}' reads measures that do not"
+    if other.word == FORMULA:
+        return "bad-formula", f"'{other.name}' is a formula itself - a formula reads measures of events"
+    return "bad-formula", f"'{other.name}' learns from others - a formula reads measures of events"
+
+
+def _calculated(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure]) -> Measure:
+    """A formula has the period that all it reads have in common."""
+    periods = {each.period for each in inputs}
+    period = periods.pop() if len(periods) == 1 else ""
+    return msgspec.structs.replace(measure, spec=msgspec.structs.replace(spec, period=period))
+
+
+def _sampled(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure], world: World) -> Measure:
+    """What learns takes one sample per calendar period, or one per step where all it reads slides."""
+    if any(each.spec is None for each in inputs):
+        return measure
+    periods = {each.period for each in inputs}
+    step: int = getattr(spec.options, "step", 0)
+    if len(periods) > 1:
+        names = " and ".join(f"'{each.name}'" for each in inputs)
+        message = f"{names} are not measured over the same period - give them the same 'every', or 'over' to all"
+        world.report.error(measure.key, "bad-measure", message)
+    elif step and periods != {""}:
+        message = f"'step' is for sliding windows - '{inputs[0].name}' is looked at when its {inputs[0].period} is over"
+        world.report.error(measure.key, "unused-option", message)
+    else:
+        found = msgspec.structs.replace(spec, step_ms=0 if periods != {""} else step or _step_of(inputs))
+        return msgspec.structs.replace(measure, spec=found)
+    return msgspec.structs.replace(measure, spec=None)
+
+
+def _step_of(inputs: Sequence[Measure]) -> int:
+    """A twelfth of the shortest window: often enough to see each trouble whole, seldom enough to cost little."""
+    spans = [over for each in inputs if (over := getattr(each.spec and each.spec.options, "over", 0))]
+    return max(LEAST_STEP_MS, min(spans, default=HOUR_MS) // STEPS)

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 import msgspec
 
-from engine.ports import ConditionKind, MeasureKind, Plugins
+from engine.ports import AnyKind, ConditionKind, LearnedKind, MeasureKind, Plugins
 from engine.spec.policies import CapacitySpec
 from engine.spec.report import Report
 from engine.spec.types import Place, ProjectSpec
@@ -40,11 +40,18 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     def condition_kinds(self) -> dict[str, ConditionKind]:
         return {word: kind for word, kind in self.plugins.items() if _conditions(kind)}
 
+    def learned_kinds(self) -> dict[str, LearnedKind]:
+        return {word: kind for word, kind in self.plugins.items() if _learns(kind)}
 
-def _measures(kind: MeasureKind | ConditionKind) -> TypeGuard[MeasureKind]:
+
+def _measures(kind: AnyKind) -> TypeGuard[MeasureKind]:
     # Only measures are shared, so only their kinds say what may be.
     return hasattr(kind, "share_key")
 
 
-def _conditions(kind: MeasureKind | ConditionKind) -> TypeGuard[ConditionKind]:
-    return not _measures(kind)
+def _learns(kind: AnyKind) -> TypeGuard[LearnedKind]:
+    return hasattr(kind, "learner")
+
+
+def _conditions(kind: AnyKind) -> TypeGuard[ConditionKind]:
+    return not _measures(kind) and not _learns(kind)

@@ -18,6 +18,7 @@ from engine.spec.project import ProjectDocument
 from engine.spec.reading import options_of
 from engine.spec.report import Report
 from engine.spec.schema import detector_schema, play_schema, project_schema
+from engine.spec.usual import BY_USUAL
 from engine.spec.yaml import read_documents
 
 HERE = Path(__file__).parent
@@ -91,7 +92,7 @@ def test_every_key_has_a_sentence(kind: type) -> None:
 
 
 def test_every_property_is_explained_down_to_the_comparators() -> None:
-    comparators = {"above", "below", "at_least", "at_most", "is", "is_not", "in_a_row"}
+    comparators = {"above", "below", "at_least", "at_most", "is", "is_not", "in_a_row", *BY_USUAL}
     for name, schema in SCHEMAS.items():
         missing = [path for path in undescribed(schema) if path.rsplit("/", 1)[1] not in comparators | {"kind"}]
         assert missing == [], name

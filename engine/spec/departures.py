@@ -1,0 +1,34 @@
+"""The typed form of a measure held against what is usual for the entity."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+# What texts call the usual value of a measure begins like this.
+USUAL = "usual_"
+
+
+class Departs(msgspec.Struct, frozen=True, kw_only=True):
+    """A measure held against what is usual for the entity, in each of the last `in_a_row` closed periods.
+
+    It is above or below it by more than a `share` of it, or by so many `spreads`, whichever is not 0.
+    """
+
+    measure: str
+    side: Literal["above", "below"]
+    share: float = 0
+    spreads: float = 0
+    in_a_row: int = 1
+
+
+class UsualSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """From how much of the past what is usual is told, from which periods of it, and how many of them it takes.
+
+    Where the length of the measure's periods says it, `looking_back_ms` is 0 and `same` is "".
+    """
+
+    looking_back_ms: int = 0
+    same: str = ""
+    needs: int = 4
