@@ -23,8 +23,9 @@ from engine.core.matching import compile_where, read_path
 from engine.core.sketch import TAKEN_APART, is_word, likeness, plain, sketch_of
 from engine.model import Event, Scalar
 from engine.ports import NEVER, As, FieldTest, Known, OptionProblem, Reader, Slot, Tracker
+from engine.spec.conditions import MOST
 
-REMEMBERED = 64
+REMEMBERED = MOST["alike"]
 # Chosen on the first third of a public log of complaints; see benchmarks/quality.
 USUAL_LIKENESS = 0.17
 

@@ -16,7 +16,7 @@ def test_a_project_made_by_init_is_sound_tested_and_finds_things(tmp_path: Path,
     made = quickly("init", "northwind")
     assert made.stdout.endswith("next: cd northwind && beforehand check && beforehand backtest\n")
     config, data = ("--config", "northwind/config"), ("--data", "northwind/data")
-    assert quickly("check", *config).stdout == "northwind/config: 15 detectors, 17 plays, all sound\n"
+    assert quickly("check", *config).stdout == "northwind/config: 16 detectors, 18 plays, all sound\n"
     tested = quickly("test", *config)
     assert (tested.returncode, tested.stdout) == (0, "33 passed, 0 failed\n")
     report = quickly("backtest", *config, *data).stdout
