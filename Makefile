@@ -69,7 +69,7 @@ soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (S
 
 lock: ## Choose versions anew and write requirements.lock (needs uv)
 	uv lock --upgrade
-	uv export --quiet --frozen --all-groups --no-emit-project --no-header --no-annotate -o requirements.lock >/dev/null
+	uv export --quiet --frozen --all-groups --all-extras --no-emit-project --no-header --no-annotate -o requirements.lock >/dev/null
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) .make dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

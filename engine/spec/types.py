@@ -18,6 +18,7 @@ from engine.spec.departures import Departs, UsualSpec
 from engine.spec.members import ForEach
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies, Remedy, Suppress
+from engine.spec.scoring import TextSpec
 
 if TYPE_CHECKING:
     from engine.spec.draws import Experiment
@@ -297,6 +298,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     stalled_after_ms: int = 0
     sort: bool = False
     strict_json: bool = False
+    text: TextSpec | None = None
     place: Place = Place()
 
 

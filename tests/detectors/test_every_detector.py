@@ -38,12 +38,13 @@ VALUES: dict[As, Any] = {
     As.EVENTS: ("paid",),
     As.WHERE: (FieldTest("status", "is", "late"),),
     As.FIELD: "amount",
+    As.FIELDS: ("status", "amount"),
     As.STEPS: (Step(events=("paid",)), Step(events=("paid",), at_least=2)),
     As.TEXTS: ("text",),
     As.MAPPING: {"name": "text"},
 }
 # What counts how many or how much came: of these, nothing is an answer.
-COUNTING = {"count", "rate", "sum", "distinct"}
+COUNTING = {"count", "rate", "sum", "distinct", "alike"}
 
 
 class Case(NamedTuple):
