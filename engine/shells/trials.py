@@ -15,17 +15,8 @@ from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
 from engine.spec.policies import ConsentSpec, Policies
-from engine.spec.types import (
-    Configuration,
-    DetectorSpec,
-    DetectorTest,
-    EntitySpec,
-    Place,
-    ProjectSpec,
-    StreamSpec,
-    TestExpect,
-    TestGiven,
-)
+from engine.spec.trials import DetectorTest, TestExpect, TestGiven
+from engine.spec.types import Configuration, DetectorSpec, EntitySpec, Place, ProjectSpec, StreamSpec
 
 EVENTS = "given"
 PROFILES = "with"
