@@ -101,5 +101,5 @@ class Novelty:
 
 
 def _padded(numbers: list[float]) -> Point:
-    first, second, third = (*numbers, 0.0, 0.0)[:3]
-    return first, second, third
+    width = len(numbers)
+    return numbers[0], numbers[1] if width > 1 else 0.0, numbers[2] if width > 2 else 0.0
