@@ -13,6 +13,7 @@ the usual one; then it is 0. It cannot say when exactly the shift began.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Annotated, Any, Literal
@@ -32,7 +33,7 @@ FARTHEST = 4.0
 # that less than this part of its level is a spread.
 BELL, STEADIEST = 1.4826, 0.01
 # So many of the newest values say how far a shift has gone.
-RECENT = 16
+RECENT = 8
 LARGEST = 1e100  # so that no difference is infinite
 VALUE, NEWEST, SEEN, MIDDLE, SPREAD, MODEL = range(6)
 
@@ -86,8 +87,7 @@ class Drift:
         """The level is known now, and the shift that led to it no news any more."""
         first = [*slot[NEWEST]]
         slot[VALUE], slot[MIDDLE] = 0.0, median(first)
-        off = median(abs(value - slot[MIDDLE]) for value in first)
-        slot[SPREAD] = max(BELL * off, STEADIEST * abs(slot[MIDDLE]), 1e-9)
+        slot[SPREAD] = _spread(first, slot[MIDDLE])
         slot[NEWEST] = []
         for value in first:
             slot[NEWEST].append(value)
@@ -120,6 +120,14 @@ class Drift:
     def value(self, slot: Slot) -> Scalar:
         shift: float | None = slot[VALUE]
         return shift
+
+
+def _spread(values: Sequence[float], middle: float) -> float:
+    """The root of the mean square, where what lies far out counts as three spreads."""
+    off = [abs(value - middle) for value in values]
+    rough = BELL * median(off)
+    tamed = [min(each, 3.0 * rough) for each in off] if rough else off
+    return max(math.sqrt(math.fsum(each * each for each in tamed) / len(tamed)), STEADIEST * abs(middle), 1e-9)
 
 
 class DriftOf:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 NEWEST = 0.03  # the least weight of the newest count in the mean of its place
 LEVEL_WEEKS = 6.0  # over which the level follows
 FEWEST = 1e-3  # of expected arrivals, so that a place that was always empty has a forecast too
+MOST = 1e9  # more than that never comes
 # So many counts follow a bell closely, and the chance of none is near what a float can hold.
 MOST_COUNTED = 500.0
 
@@ -74,7 +75,7 @@ class Demand:
 
     def learn(self, period: int, count: float) -> None:
         """What came in a period that is over; each is given once, in order, empty ones too."""
-        place, mean = period % len(self._means), self.expected(period)
+        place, mean, count = period % len(self._means), self.expected(period), min(count, MOST)
         if self._counts[place]:
             known = self._means[place]
             pace = 1.0 / (LEVEL_WEEKS * len(self._means))
