@@ -46,7 +46,7 @@ NORMAL: dict[str, Row] = {
     "one": lambda chance, at: (chance.gauss(0, 1),),
     "independent": lambda chance, at: (chance.gauss(50, 10), chance.gauss(0, 1e-3), chance.gauss(5, 1) * 1e6),
     "correlated": same_course,
-    "of days and nights": lambda chance, at: (90 + 30 * daily(at) + chance.gauss(0, 5), daily(at) + chance.gauss(0, 0.3)),
+    "of days and nights": lambda chance, at: (90 + 30 * daily(at) + chance.gauss(0, 5), daily(at) + chance.gauss(0, 1)),
     "counted": calls_and_failures,
 }  # fmt: skip
 
