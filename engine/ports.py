@@ -31,6 +31,7 @@ class As(StrEnum):
     EVENTS = "events"  # one event type, or a list of them -> tuple[str, ...]
     WHERE = "where"  # attribute filters -> tuple[FieldTest, ...]
     FIELD = "field"  # the (dotted) name of an attribute
+    FIELDS = "fields"  # one such name, or a list of them -> tuple[str, ...]
     STEPS = "steps"  # the steps of a sequence -> tuple[Step, ...]
     SECRET = "secret"  # noqa: S105  env:NAME or file:PATH, never the value itself -> Secret
     URL = "url"

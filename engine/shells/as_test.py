@@ -20,15 +20,8 @@ from engine.shells.sources import read_all
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
 from engine.shells.trials import decided_in
-from engine.spec.types import (
-    AttributeTest,
-    DetectorSpec,
-    DetectorTest,
-    ProjectSpec,
-    StreamSpec,
-    TestExpect,
-    TestGiven,
-)
+from engine.spec.trials import DetectorTest, TestExpect, TestGiven
+from engine.spec.types import AttributeTest, DetectorSpec, ProjectSpec, StreamSpec
 
 MOST_EVENTS = 500
 # Times are told to the minute where the detector fires then as well, else to the second, else exactly.

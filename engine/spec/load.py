@@ -211,19 +211,31 @@ def _configuration(
         project=project,
         detectors=sound,
         plays=chosen,
-        version=_version(nodes, sound, chosen),
+        version=_version(nodes, sound, chosen, _scorers(project)),
         folder=str(folder),
     )
 
 
-def _version(nodes: tuple[MappingNode, ...], detectors: tuple[DetectorSpec, ...], plays: Mapping[str, PlaySpec]) -> str:
-    """Of the project file, what is snoozed, the detectors and the plays."""
+def _scorers(project: ProjectSpec) -> dict[str, Json]:
+    """What scores the texts of which stream."""
+    return {stream.name: stream.text.version for stream in project.streams if stream.text}
+
+
+def _version(
+    nodes: tuple[MappingNode, ...],
+    detectors: tuple[DetectorSpec, ...],
+    plays: Mapping[str, PlaySpec],
+    scorers: Mapping[str, Json],
+) -> str:
+    """Of the project file, what is snoozed, the detectors and the plays, and of what scores texts."""
     node, *snoozes = nodes
     parts: dict[str, Json] = {
         "project": version_of(node),
         "detectors": {detector.name: detector.version for detector in detectors},
         "plays": {name: play.version for name, play in plays.items()},
     }
+    if scorers:
+        parts["scorers"] = dict(scorers)
     if snoozes:
         parts["snoozes"] = [version_of(each) for each in snoozes]
     return digest(parts)

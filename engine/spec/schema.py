@@ -40,6 +40,7 @@ from engine.spec.review import ReviewDocument
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
 from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
+from engine.spec.texts import TextDocument
 from engine.spec.usual import BY_USUAL, UsualDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
 from engine.spec.watch import FORMULA, NAME
@@ -94,6 +95,7 @@ SIMPLE: Mapping[As, Schema] = {
     As.EVENTS: _some(TEXT),
     As.WHERE: {**_named(ATTRIBUTE), "minProperties": 1},
     As.FIELD: TEXT,
+    As.FIELDS: _some(TEXT),
     As.SECRET: {"type": "string", "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*)$"},
     As.URL: {"type": "string", "pattern": "^https?://"},
     As.PATH: TEXT,
@@ -337,6 +339,7 @@ _MAP: Raw = {
 _STREAMS: Raw = {
     (StreamDocument, "from"): TEXT,
     (StreamDocument, "map"): _some(_object(MapDocument, _MAP)),
+    (StreamDocument, "text"): _object(TextDocument),
 }
 
 

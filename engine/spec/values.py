@@ -154,6 +154,16 @@ def field(node: Node, scope: Scope) -> str | None:
     return None
 
 
+def fields(node: Node, scope: Scope) -> tuple[str, ...] | None:
+    """One attribute or several."""
+    items = node.items if isinstance(node, ListNode) else (node,)
+    found = [field(item, scope) for item in items]
+    if not found:
+        scope.report.error(node, "wrong-type", "name at least one attribute")
+        return None
+    return None if None in found else tuple(dict.fromkeys(name for name in found if name))
+
+
 def secret(node: Node, scope: Scope) -> str | None:
     """The reference. A value in its place is not repeated in the message."""
     written = text(node, scope)
@@ -253,6 +263,7 @@ SIMPLE: Mapping[As, Read] = {
     As.PERIOD: period,
     As.EVENTS: events,
     As.FIELD: field,
+    As.FIELDS: fields,
     As.SECRET: secret,
     As.URL: url,
     As.PATH: path,

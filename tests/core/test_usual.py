@@ -31,7 +31,7 @@ def test_three_days_below_usual_are_told_once_the_third_is_over() -> None:
     story = acme.done.signals[0].readings
     assert [(reading.measure, reading.value, reading.comparator, reading.limit) for reading in story] == [
         ("logins", 11, "below_usual_by", "40%"),
-        ("usual_logins", 20.0, "", None),
+        ("usual_logins", 20, "", None),
     ]
 
 

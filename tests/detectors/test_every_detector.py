@@ -41,6 +41,7 @@ VALUES: dict[As, Any] = {
     As.EVENTS: ("paid",),
     As.WHERE: (FieldTest("status", "is", "late"),),
     As.FIELD: "amount",
+    As.FIELDS: ("status", "amount"),
     As.STEPS: (Step(events=("paid",)), Step(events=("paid",), at_least=2)),
     As.TEXTS: ("text",),
     As.MAPPING: {"name": "text"},
@@ -48,7 +49,7 @@ VALUES: dict[As, Any] = {
     As.SHARE: 0.8,
 }
 # What counts how many or how much came: of these, nothing is an answer.
-COUNTING = {"count", "rate", "sum", "distinct"}
+COUNTING = {"count", "rate", "sum", "distinct", "alike"}
 
 
 class Case(NamedTuple):

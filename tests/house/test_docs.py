@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -40,6 +41,7 @@ from engine.spec import (
     snoozes,
     streams,
     suppress,
+    texts,
     usual,
 )
 from engine.spec import detectors as detector_page
@@ -100,6 +102,7 @@ WRITTEN = {
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
     "stream": (streams.StreamDocument, "architecture.md"),
+    "text of a stream": (texts.TextDocument, "text.md"),
     "map": (streams.MapDocument, "events.md"),
     "mapped value": (streams.ValueDocument, "events.md"),
     "mapped time": (streams.TimeDocument, "events.md"),
@@ -155,10 +158,16 @@ def test_everything_that_can_be_written_is_explained_on_its_page(name: str, what
 def options() -> Iterator[tuple[str, str]]:
     for command, found in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
         yield command, f"beforehand {command}"
-        for parameter in found.params:
-            if parameter.name != "help":
-                is_option = parameter.param_type_name == "option"
-                yield command, parameter.opts[0] if is_option else parameter.name.upper()
+        yield from ((command, typed) for typed in typed_for(found))
+        for name, part in getattr(found, "commands", {}).items():
+            yield command, f"beforehand {command} {name}"
+            yield from ((command, typed) for typed in typed_for(part))
+
+
+def typed_for(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if parameter.name != "help":
+            yield parameter.opts[0] if parameter.param_type_name == "option" else parameter.name.upper()
 
 
 @pytest.mark.parametrize(("command", "typed"), sorted(options()))

@@ -54,8 +54,12 @@ class Departure:
         del past[self._remembered :], places[self._remembered :]
 
     def value(self, slot: Slot) -> Scalar:
-        """What was usual for the newest period."""
-        return slot[2][0][1] if slot[2] else None
+        """What was usual for the newest period, in four digits, as it is read by people."""
+        usual = slot[2][0][1] if slot[2] else None
+        if usual is None:
+            return None
+        short = float(f"{usual:.4g}")
+        return int(short) if short.is_integer() else short
 
     def verdicts(self, slot: Slot, periods: int) -> Sequence[Sequence[float | None]] | None:
         """(value, usual, spread) of the newest periods, newest first; None if there have not been so many."""
