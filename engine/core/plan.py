@@ -23,7 +23,7 @@ from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
-from engine.ports import Condition, ConditionKind, LearnedKind, Learner, MeasureKind, Plugins, Tracker
+from engine.ports import Condition, ConditionKind, LearnedKind, Learner, MeasureKind, OfPeriods, Plugins, Tracker
 from engine.spec.departures import USUAL
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.types import (
@@ -293,10 +293,11 @@ class _KindCompiler:
 
     def _learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
         kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
-        learner = kind.learner(measure.word, measure.options)
+        period = next(each.period for each in spec.watch if each.name == measure.inputs[0])
+        learner = _learner(kind, measure, period)
         parts = [found[name] for name in measure.inputs]
         at, memory = self._memory(learner, [meaning_of(name, spec) for name in measure.inputs], measure.step_ms)
-        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, measure.period)
+        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, period)
         return learned_of(measure.name, at, memory, parts, clock)
 
     def _usual(self, name: str, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
@@ -344,6 +345,12 @@ class _KindCompiler:
             judges_fan_out=event in (APPROVED, DECLINED) and any(clause.guard.above for clause in clauses),
         )
         return msgspec.structs.replace(ops, glance=compile_glance(ops.asked, self._trackers))
+
+
+def _learner(kind: LearnedKind, measure: MeasureSpec, period: str) -> Learner:
+    if isinstance(kind, OfPeriods):
+        return kind.learner_of(measure.word, measure.options, period)
+    return kind.learner(measure.word, measure.options)
 
 
 def _periods_needed(spec: DetectorSpec, measure: str) -> int:

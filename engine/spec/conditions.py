@@ -114,6 +114,9 @@ def _in_a_row(measure: Measure, node: Node | None, world: World) -> int:
     periods = count(node, world.scope) or 0
     if periods > MOST_IN_A_ROW:
         world.report.error(node, "bad-in-a-row", f"{MOST_IN_A_ROW} periods in a row are the most")
+    elif measure.word in world.learned_kinds():
+        message = f"in_a_row counts periods, which {measure.word} has none of - write 'for: 1d' beside 'when' instead"
+        world.report.error(node, "bad-in-a-row", message)
     elif measure.spec is not None and not measure.period:
         fault = f"in_a_row counts whole periods - give '{measure.name}' every: 1d or every: 1w"
         world.report.error(node, "bad-in-a-row", f"{fault} instead of a {_span_word(measure)}")
@@ -172,6 +175,9 @@ def _percentile(measure: Measure, node: Node, percent: float, world: World) -> f
     found = kind.percentile(measure.word, percent / 100) if kind else None
     if found is not None:
         return found
+    if kind and kind.percentile(measure.word, 0.99) is not None:
+        world.report.error(node, "bad-percentile", f"{shown(node)} is nothing rare - write p50 or more, as in p99")
+        return Refused()
     message = f"{shown(node)} is a limit for anomaly_of, which says how rare something is - write a number"
     world.report.error(node, "bad-percentile", message)
     return Refused()

@@ -13,10 +13,7 @@ from engine.spec.types import Place
 LATER = frozenset(
     (
         "peers",
-        "anomaly_of",
         "chance_of",
-        "drift_of",
-        "forecast_of",
         "date",
         "score",
         "fired",

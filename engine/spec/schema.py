@@ -82,6 +82,12 @@ COMPARE: Schema = _comparing(_limits(LIMIT), **dict.fromkeys(BY_USUAL, OF_USUAL)
 SIMPLE: Mapping[As, Schema] = {
     As.TEXT: TEXT,
     As.NUMBER: {"type": "number"},
+    As.SHARE: {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$", "examples": ["80%"]},
+        ]
+    },
     As.COUNT: COUNT,
     As.FLAG: {"type": "boolean"},
     As.DURATION: DURATION,

@@ -42,6 +42,7 @@ from engine.spec import (
     streams,
     suppress,
     texts,
+    usual,
 )
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
@@ -54,6 +55,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 # What is written in YAML, and the page that explains it.
 WRITTEN = {
+    "what is usual": (usual.UsualDocument, "unusual.md"),
     "detector": (detector_page.DetectorDocument, "detectors.md"),
     "an entry of then": (choices.PlayChoice, "detectors.md"),
     "an entry with several plays": (choices.FirstOf, "detectors.md"),
@@ -110,6 +112,7 @@ WRITTEN = {
 OTHER_WORDS = {
     "row of a test": (test_page._ROW_WORDS, "detectors.md"),
     "comparator": (filters.COMPARATORS, "detectors.md"),
+    "comparison with what is usual": (usual.BY_USUAL, "unusual.md"),
     "word for later": (LATER, "detectors.md"),
     "part of a condition": (("any_of", "in_a_row", "formula", "firing", "happened"), "detectors.md"),
 }
@@ -127,10 +130,11 @@ def keys() -> Iterator[tuple[str, str, str]]:
     for what, (words, name) in OTHER_WORDS.items():
         yield from ((name, what, word) for word in words)
     for word, kind in detectors.load().items():
-        # The first option of a measure, its event, is written under the word itself.
-        first = {"event"} if hasattr(kind, "share_key") else set()
+        # The first option of a measure, what it measures, is written under the word itself.
+        first = {"event"} if hasattr(kind, "share_key") else {"of"} if hasattr(kind, "learner") else set()
+        page = "unusual.md" if hasattr(kind, "learner") else "detectors.md"
         yield "detectors.md", "a word of the catalog", word
-        yield from (("detectors.md", word, o.key) for o in options_of(kind.options) if o.key not in first)
+        yield from ((page, word, o.key) for o in options_of(kind.options) if o.key not in first)
     for name in sinks.kinds():
         options = sinks.options_of(name)
         assert options is not None
