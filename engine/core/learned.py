@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.asking import Asking
 from engine.core.conditions import Measure, Turn, slot_of
 from engine.core.models.usual import Departure
 from engine.core.periods import period_of
@@ -28,19 +29,23 @@ Clock: TypeAlias = Callable[[Entity, int, int], tuple[Sample, int]]
 
 
 class Memory:
-    """The tracker of a learner: no event feeds it. Slot: [until when no sample is due, the learner's memory]."""
+    """The tracker of a learner: no event feeds it but answers to what it asks. Slot: [until when no sample is due, the
+    learner's memory].
+    """
 
-    events: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
 
     def __init__(self, identity: str, learner: Learner) -> None:
         self.identity = identity
         self.learner = learner
+        self.events: tuple[str, ...] = learner.events if isinstance(learner, Asking) else ()
 
     def empty(self, known: Known) -> Slot:
         return [0, self.learner.fresh()]
 
     def add(self, slot: Slot, event: Event, known: Known) -> bool | None:
+        if isinstance(self.learner, Asking):
+            self.learner.hear(slot[1], event, known)
         return None
 
     def turn(self, slot: Slot, now: int, known: Known) -> int:
@@ -81,6 +86,16 @@ def learned_of(name: str, at: int, memory: Memory, parts: Sequence[Measure], clo
         turn=turn_of(at, memory, clock),
         is_sampled=True,
     )
+
+
+def told_by(name: str, chance: Measure, say: Callable[[Slot], Scalar], memory: Memory, clock: Clock) -> Measure:
+    """What else is to be said of a chance, as a measure that texts can name."""
+    at = chance.at[0]
+
+    def value(entity: Entity, now: int) -> Scalar:
+        return say(caught_up(entity, now, at, memory, clock)[1])
+
+    return msgspec.structs.replace(chance, name=name, value=value)
 
 
 def turn_of(at: int, memory: Memory, clock: Clock) -> Turn:

@@ -11,7 +11,7 @@ from engine.model import DAY_MS, Mode, Severity
 from engine.ports import As
 from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
-from engine.spec.departures import UsualSpec
+from engine.spec.departures import UsualSpec, why_names
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
@@ -82,6 +82,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     usual = _usual(document, measures, (when, resolve), world)
     told = frozenset(measures) | usual_names(_those(when, resolve))
+    told |= why_names({name: measure.word for name, measure in measures.items()})
     _judge_why(written, told, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     then = read_choices(document.then, world)

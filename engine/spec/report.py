@@ -14,7 +14,6 @@ LATER = frozenset(
     (
         "peers",
         "anomaly_of",
-        "chance_of",
         "drift_of",
         "forecast_of",
         "date",
