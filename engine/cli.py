@@ -14,6 +14,7 @@ from rich.console import Console
 
 from engine.commands.approve import approve
 from engine.commands.explain import explain
+from engine.commands.models import models
 from engine.commands.options import CONFIG, DATA, STATE, ConfigOption, DataOption, StateOption, time_of
 from engine.commands.snooze import snooze
 from engine.errors import OperatorError, Problem, SpecError
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command()(explain)
 app.command()(snooze)
 app.command()(approve)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

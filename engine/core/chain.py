@@ -10,7 +10,7 @@ from engine.core.decide import Decide, Units
 from engine.core.detect import Detect
 from engine.core.effects import Effects
 from engine.core.entities import Entities
-from engine.core.learning import Learn, LearnState
+from engine.core.learning import Learn
 from engine.core.plan import Plan
 from engine.core.state import Stalls
 from engine.model import Receipt, Record, Routed, StreamResumed, StreamStalled, Tick
@@ -27,7 +27,7 @@ class Chain:
         entities: Entities | None = None,
         units: Units | None = None,
         stalls: Stalls | None = None,
-        learned: LearnState | None = None,
+        learn: Learn | None = None,
         *,
         is_trial: bool = False,
     ) -> None:
@@ -40,7 +40,7 @@ class Chain:
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
         self.decide = Decide(plan.configuration, self.units, self.effects, is_trial=is_trial)
         self.assign = Assign(plan.configuration, self.units, self.effects)
-        self.learn = Learn(plan.models, self.stalls.models, learned)
+        self.learn = learn or Learn(plan.models, self.stalls.models)
         self.resume(0)
         self._handed_over = 0
 

@@ -63,7 +63,8 @@ class LearnState(msgspec.Struct, array_like=True):
 class Learn:
     """The owner of all models. What it gives away it puts into `models`, and names in `given`.
 
-    `waiting` are the examples that were not learned yet; `has_learned` says that some went, since it was last cleared.
+    `waiting` are the examples that were not learned yet, `fresh` those of them that came since it was last saved. Since
+    then, some were learned if `has_learned`, and the state is another if `has_changed`.
     """
 
     def __init__(self, specs: Mapping[str, ModelSpec], models: Models, state: LearnState | None = None) -> None:
@@ -72,7 +73,8 @@ class Learn:
         self.state = state or LearnState()
         self.waiting: dict[tuple[str, int, int], Example] = {}
         self.given: list[Snapshot] = []
-        self.has_learned = False
+        self.fresh: list[Example] = []
+        self.has_learned = self.has_changed = False
 
     @property
     def due(self) -> int:
@@ -82,13 +84,21 @@ class Learn:
     def take(self, examples: Iterable[Example]) -> None:
         """Keep them for later. The same one again changes nothing."""
         for example in examples:
-            self.waiting.setdefault((example.model, example.who, example.asked_at), example)
+            key = (example.model, example.who, example.asked_at)
+            if key not in self.waiting:
+                self.waiting[key] = example
+                self.fresh.append(example)
+
+    def saved(self) -> None:
+        """All that is here is kept somewhere."""
+        self.fresh, self.given, self.has_learned, self.has_changed = [], [], False, False
 
     def on_tick(self, at: int) -> None:
         """Time has come to `at`: learn, day by day, what was known before each day's end."""
         if not self._specs:
             return
         state = self.state
+        self.has_changed = self.has_changed or at >= state.until
         state.until = state.until or _day_after(at)
         while state.until <= at:
             self._learn(state.until)
