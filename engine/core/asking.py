@@ -17,7 +17,7 @@ from engine.core.matching import compile_where
 from engine.core.models.classifiers import chance_at
 from engine.core.state import Entity
 from engine.core.treating import Treats
-from engine.model import Event, Scalar
+from engine.model import DAY_MS, Event, Scalar
 from engine.ports import FieldTest, Known, Slot
 
 # So many questions of one entity are open at a time, evenly over the horizon.
@@ -27,6 +27,8 @@ ASKED, HAPPENED, CHANCES, VERSION, EVIDENCE, VALUES, PUSHES, QUESTIONS = range(8
 # And in a question.
 ASKED_AT, TREATMENT, FEATURES, GIVEN, BY = range(5)
 TOLD, LEAST_PUSH = 3, 10
+# What is known of an entity beside its measures: since when it is known, and for how long nothing has come of it.
+OF_THE_ENTITY = ("days known", "days silent")
 
 
 class Asking:
@@ -71,7 +73,8 @@ class Asking:
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return
-        numbers = numbers_in(values)
+        since = (entity.first_seen, entity.seen_at)
+        numbers = numbers_in([*values, *(round(max(0, at - each) / DAY_MS, 2) for each in since)])
         snapshot = entity.stalls.models.in_force(self.model, at)
         self._say(slot, numbers, snapshot if snapshot and snapshot.is_enough(self.needs) else None)
         if at >= slot[ASKED] + self.within_ms // OPEN_MOST and slot[HAPPENED] <= at:

@@ -133,15 +133,22 @@ def by_period(parts: Sequence[Measure], period: str) -> Clock:
     return clock
 
 
-def by_step(parts: Sequence[Measure], step_ms: int) -> Clock:
-    """Every so often, what the sliding windows hold, once whole windows have been seen."""
+def by_step(parts: Sequence[Measure], step_ms: int, *, is_patient: bool = True) -> Clock:
+    """Every so often, what the sliding windows hold, once whole windows have been seen.
+
+    Without being patient, of somebody new as well: whoever learns from it knows how new they are.
+    """
+    settles_ms = max(part.settles_ms for part in parts)
+    places = [at for part in parts for at in part.at]
 
     def clock(entity: Entity, now: int, until: int) -> tuple[Sample, int]:
         due = now // step_ms * step_ms
         after = due + step_ms
         begun = entity.begun or {}
-        seen_since = max([entity.first_seen, *(begun.get(at, 0) for part in parts for at in part.at)])
-        if not until or due < seen_since + max(part.settles_ms for part in parts):
+        settled = max([entity.first_seen, *(begun[at] + settles_ms for at in places if at in begun)])
+        if is_patient:
+            settled = max(settled, entity.first_seen + settles_ms)
+        if not until or due < settled:
             return None, after
         values = [part.value(entity, now) for part in parts]
         return (due, _sure(parts, values, entity, due - step_ms, due)), after

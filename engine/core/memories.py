@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from engine.core.asking import Asking
+from engine.core.asking import OF_THE_ENTITY, Asking
 from engine.core.conditions import Measure
 from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
 from engine.core.learning import ModelSpec
@@ -31,13 +31,16 @@ class Memories:
         parts = [found[name] for name in measure.inputs]
         inputs = [meaning_of(name, spec) for name in measure.inputs]
         at, memory = self._memory(learner, inputs, measure.step_ms)
-        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, measure.period)
+        asking = asking_of(memory)
+        clock = by_period(parts, measure.period)
+        if measure.step_ms:
+            clock = by_step(parts, measure.step_ms, is_patient=asking is None)
         made = {measure.name: learned_of(measure.name, at, memory, parts, clock)}
-        if (asking := asking_of(memory)) is not None:
+        if asking is not None:
             read = [event for part in parts for event in part.events]
             asking.bind(self._kind, f"{inputs} each {measure.step_ms}", read)
             self._models.setdefault(asking.model, _model_of(asking, measure, spec))
-            say = partial(asking.why, names=measure.inputs)
+            say = partial(asking.why, names=(*measure.inputs, *OF_THE_ENTITY))
             made[WHY + measure.name] = told_by(WHY + measure.name, made[measure.name], say, memory, clock)
         return made
 
@@ -71,7 +74,7 @@ def _model_of(asking: Asking, measure: MeasureSpec, spec: DetectorSpec) -> Model
         name=f"{spec.name}.{measure.name}",
         learner=asking.learner,
         learners=asking.learners,
-        inputs=measure.inputs,
+        inputs=(*measure.inputs, *OF_THE_ENTITY),
         needs=asking.needs,
         within_ms=asking.within_ms,
     )
