@@ -1,8 +1,9 @@
 """Asks of an entity how likely something is, keeps the question open, and says what became of it.
 
 It learns nothing itself: the owner of the model does, from the examples that all entities give. A question is scored
-by the snapshot in force, and kept for learning now and then. When the event comes within the horizon the answer is yes,
-when the horizon passes it is no. What is not known at the time of asking is never part of a question.
+by the snapshot in force, and kept for learning now and then. If the event comes within the horizon the answer is yes,
+else it is no. Either is given when the horizon has passed: if every yes were told at once, those who learn would first
+hear of nothing else. What is not known at the time of asking is never part of a question.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ OPEN_MOST = 4
 # Where things lie in the slot. `PUSHES` are in hundredths of log odds, `EVIDENCE` is how many answers and how many yes.
 ASKED, HAPPENED, CHANCES, VERSION, EVIDENCE, VALUES, PUSHES, QUESTIONS = range(8)
 # And in a question.
-ASKED_AT, TREATMENT, FEATURES, GIVEN, BY = range(5)
+ASKED_AT, TREATMENT, FEATURES, GIVEN, BY, CAME_AT = range(6)
 TOLD, LEAST_PUSH = 3, 10
 # What is known of an entity beside its measures: since when it is known, and for how long nothing has come of it.
 OF_THE_ENTITY = ("days known", "days silent")
@@ -79,7 +80,7 @@ class Asking:
         self._say(slot, numbers, snapshot if snapshot and snapshot.is_enough(self.needs) else None)
         if at >= slot[ASKED] + self.within_ms // OPEN_MOST and slot[HAPPENED] <= at:
             slot[ASKED] = at
-            slot[QUESTIONS].append([at, self._treatment(entity), numbers, slot[CHANCES], slot[VERSION]])
+            slot[QUESTIONS].append([at, self._treatment(entity), numbers, slot[CHANCES], slot[VERSION], 0])
 
     def _say(self, slot: Slot, numbers: list[Number], snapshot: Snapshot | None) -> None:
         slot[VALUES], slot[CHANCES], slot[PUSHES], slot[VERSION] = numbers, [], [], 0
@@ -104,25 +105,23 @@ class Asking:
         if self._is_it is not None and not self._is_it(event.attributes):
             return
         entity = _entity(known)
-        open_, slot[QUESTIONS] = slot[QUESTIONS], []
-        for question in open_:
-            if question[ASKED_AT] < event.at <= question[ASKED_AT] + self.within_ms:
-                self._answer(question, entity, event.at, happened=True)
-            else:
-                slot[QUESTIONS].append(question)
+        for question in slot[QUESTIONS]:
+            is_in_time = question[ASKED_AT] < event.at <= question[ASKED_AT] + self.within_ms
+            if is_in_time and (not question[CAME_AT] or event.at < question[CAME_AT]):
+                question[CAME_AT] = event.at
         slot[HAPPENED] = max(slot[HAPPENED], event.at)
         if self._is_over(slot, entity):
             slot[CHANCES] = [0.0 for _chance in slot[CHANCES]]
 
     def _close(self, slot: Slot, now: int, entity: Entity) -> None:
-        """No, where the horizon has passed; where the event could not have been seen, there is no answer."""
+        """Where the horizon has passed, there is an answer, unless the event could not have been seen."""
         while slot[QUESTIONS] and slot[QUESTIONS][0][ASKED_AT] + self.within_ms <= now:
             question = slot[QUESTIONS].pop(0)
             ends = question[ASKED_AT] + self.within_ms
-            if not entity.stalled_ms(self.events, question[ASKED_AT], ends):
-                self._answer(question, entity, ends, happened=False)
+            if question[CAME_AT] or not entity.stalled_ms(self.events, question[ASKED_AT], ends):
+                self._answer(question, entity, ends)
 
-    def _answer(self, question: Slot, entity: Entity, at: int, *, happened: bool) -> None:
+    def _answer(self, question: Slot, entity: Entity, at: int) -> None:
         entity.stalls.models.examples.append(
             Example(
                 model=self.model,
@@ -130,7 +129,7 @@ class Asking:
                 who=xxh3_64_intdigest(f"{entity.kind}:{entity.key}".encode()),
                 asked_at=question[ASKED_AT],
                 values=tuple(question[FEATURES]),
-                happened=happened,
+                came_at=question[CAME_AT],
                 treatment=question[TREATMENT],
                 chances=tuple(question[GIVEN]),
                 version=question[BY],
@@ -138,9 +137,9 @@ class Asking:
         )
 
     def treat(self, slot: Slot, treatment: Treatment) -> None:
-        """Something was done, so the open questions are no longer about what comes by itself."""
+        """Something was done, so the questions without an answer are no longer about what comes by itself."""
         for question in slot[QUESTIONS]:
-            if question[TREATMENT] != "treated":
+            if question[TREATMENT] != "treated" and not question[CAME_AT]:
                 question[TREATMENT] = treatment
 
     # ---- what is said

@@ -32,8 +32,10 @@ class UnsignedSnapshot(Exception):
 
 
 class Example(msgspec.Struct, frozen=True, array_like=True):
-    """An answered question. `who` is a digest of the entity, which gives the order and no name. `chances` are those
-    given by the learners in order when it was asked, by the snapshot `version`; none where there was no snapshot.
+    """An answered question. `known_at` is when its horizon ended, `came_at` when the event came (0 = it did not).
+
+    `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
+    order when it was asked, by the snapshot `version`; none where there was no snapshot.
     """
 
     model: str
@@ -41,10 +43,14 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     who: int
     asked_at: int
     values: tuple[Number, ...]
-    happened: bool
+    came_at: int = 0
     treatment: Treatment = ""
     chances: tuple[float, ...] = ()
     version: int = 0
+
+    @property
+    def happened(self) -> bool:
+        return self.came_at > 0
 
     @property
     def order(self) -> tuple[int, int, int]:

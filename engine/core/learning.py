@@ -158,7 +158,7 @@ def _judge(teaching: Teaching, spec: ModelSpec, example: Example) -> None:
     """Hold the answer against what was said, and against what each measure says by itself."""
     if not example.chances:
         return
-    lead_ms = example.known_at - example.asked_at
+    lead_ms = example.came_at - example.asked_at if example.happened else 0
     for name, chance in zip(spec.learners, example.chances, strict=True):
         track = teaching.tracks.setdefault(name, Track())
         noted(track, chance, happened=example.happened, lead_ms=lead_ms)

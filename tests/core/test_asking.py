@@ -64,8 +64,8 @@ def test_an_event_within_the_horizon_says_yes_and_its_passing_says_no(tmp_path: 
     world = World(tmp_path)
     world.day(0.5, "order")
     world.day(3.5, "left")
-    found = [(asked(example), example.happened, example.known_at) for example in world.until(4)]
-    assert found == [(day, True, AT + int(3.5 * DAY_MS)) for day in (1.0, 2.0, 3.0)]
+    found = [(asked(example), example.came_at, example.known_at) for example in world.until(7.5)]
+    assert found == [(day, AT + int(3.5 * DAY_MS), AT + (int(day) + 4) * DAY_MS) for day in (1.0, 2.0, 3.0)]
     world = World(tmp_path / "quiet")
     world.day(0.5, "order")
     found = [(asked(example), example.happened, example.known_at) for example in world.until(6.5)]
@@ -85,7 +85,12 @@ def test_what_comes_again_and_again_is_asked_about_all_the_time(tmp_path: Path) 
     world = World(tmp_path, DETECTOR.replace("chance_of: left", "chance_of: order"))
     world.day(0.5, "order")
     world.day(2.5, "order")
-    assert {asked(example): example.happened for example in world.until(8.1)} == {1.0: True, 2.0: True, 3.0: False, 4.0: False}
+    assert {asked(example): example.happened for example in world.until(8.1)} == {
+        1.0: True,
+        2.0: True,
+        3.0: False,
+        4.0: False,
+    }
 
 
 def test_only_what_matches_is_an_answer(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ def test_nothing_is_learned_before_its_answer_was_known_and_every_answer_is_true
         left = [at for at, event in known if event == "left" and example.asked_at < at <= ends]
         assert learned_at > example.known_at
         assert example.happened == bool(left)
-        assert example.known_at == (left[0] if left else ends)
+        assert example.came_at == (left[0] if left else 0)
+        assert example.known_at == ends
         assert example.values[0] == orders_at(known, example.asked_at)
 
 

@@ -18,11 +18,6 @@ LATER = {
         "when: {odd: {above: 2}}\n",
         ["anomaly_of"],
     ),
-    "a chance": (
-        "watch: {leaving: {chance_of: app.closed, within: 20d, from: [visits], learner: any, needs: 100}}\n"
-        "when: {leaving: {at_least: 70%}}\n",
-        ["chance_of"],
-    ),
     "a drift": ("watch: {shift: {drift_of: visits}}\nwhen: {shift: {above: 1}}\n", ["drift_of"]),
     "a forecast": ("watch: {next: {forecast_of: visits, in: 7d}}\nwhen: {next: {below: 1}}\n", ["forecast_of"]),
     "a score": (
@@ -44,7 +39,7 @@ def test_a_word_of_later_versions_is_named_and_nothing_else(body: str, words: li
 
 
 def test_a_detector_that_waits_for_one_of_later_is_not_told_that_it_does_not_exist(tmp_path: Path) -> None:
-    body, _words = LATER["a chance"]
+    body, _words = LATER["a score"]
     waiting = broken.DETECTOR.replace("calm", "waiting") + "unless: {firing: soon}\n"
     broken.write(tmp_path, "detector", (HEAD + body + TESTS + "---" + waiting).encode())
     assert [problem.code for problem in broken.problems_of(tmp_path)] == ["later"]
