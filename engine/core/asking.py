@@ -119,7 +119,7 @@ class Asking:
             question = slot[QUESTIONS].pop(0)
             ends = question[ASKED_AT] + self.within_ms
             if question[CAME_AT] or not entity.stalled_ms(self.events, question[ASKED_AT], ends):
-                self._answer(question, entity, ends)
+                self._answer(question, entity, now)
 
     def _answer(self, question: Slot, entity: Entity, at: int) -> None:
         entity.stalls.models.examples.append(

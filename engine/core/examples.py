@@ -32,7 +32,8 @@ class UnsignedSnapshot(Exception):
 
 
 class Example(msgspec.Struct, frozen=True, array_like=True):
-    """An answered question. `known_at` is when its horizon ended, `came_at` when the event came (0 = it did not).
+    """An answered question. `known_at` is when it was looked at after its horizon had ended, `came_at` when the event
+    came (0 = it did not).
 
     `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
     order when it was asked, by the snapshot `version`; none where there was no snapshot.

@@ -1,8 +1,8 @@
 """The learn step: answered questions in, snapshots of models out. One owner learns for all entities of a kind.
 
-At the end of each day of event time it learns what was answered before, in order of (when, who, asked), so the way in
-which the answers came does not matter. An answer that comes later than its day is learned with the next. Each answer
-is first held against the chance that was given when it was asked: that is how good the model was.
+At the end of each day of event time it learns what was answered an hour before, in order of (when, who, asked), so the
+way in which the answers came does not matter. An answer that comes later than its day is learned with the next. Each
+answer is first held against the chance that was given when it was asked: that is how good the model was.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import msgspec
 from engine.core.examples import PER_MEASURE, Example, Models, Snapshot, numbers_of
 from engine.core.models.classifiers import classifier
 from engine.core.models.track import Track, noted, ranked
-from engine.model import DAY_MS
+from engine.model import DAY_MS, HOUR_MS
 from engine.ports import NEVER, Slot
 
 # Of what is learned; where it differs, a stored state cannot be gone on from, and the model begins anew.
 FORMAT = 1
+# An answer that became known so long before a day's end has come by then, whichever way time was told.
+SURE_AFTER_MS = HOUR_MS
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,13 +101,14 @@ class Learn:
             return
         state = self.state
         self.has_changed = self.has_changed or at >= state.until
-        state.until = state.until or _day_after(at)
+        state.until = state.until or day_after(at)
         while state.until <= at:
             self._learn(state.until)
-            state.until = _day_after(state.until if self.waiting else at)
+            state.until = day_after(state.until if self.waiting else at)
 
     def _learn(self, until: int) -> None:
-        due = sorted((each for each in self.waiting.values() if each.known_at < until), key=lambda each: each.order)
+        known = (each for each in self.waiting.values() if each.known_at < until - SURE_AFTER_MS)
+        due = sorted(known, key=lambda each: each.order)
         if not due:
             return
         self.has_learned = True
@@ -169,5 +172,6 @@ def _judge(teaching: Teaching, spec: ModelSpec, example: Example) -> None:
             ranked(rule, seen[1 + PER_MEASURE * place], happened=example.happened)
 
 
-def _day_after(at: int) -> int:
+def day_after(at: int) -> int:
+    """The end of the day, in UTC."""
     return (at // DAY_MS + 1) * DAY_MS
