@@ -67,12 +67,12 @@ class DetectPartition(Remembering):
         state = msgspec.msgpack.decode(kept, type=ProgressState) if kept else ProgressState()
         self._progress = Progress(plan.configuration.project.streams, STEP_MS)
         self._progress.restore(state)
-        self._tick = self._announced = state.tick
+        models, waits = self._stalls.models, self._shared.event_clock
+        self._following = Following(self.replica, plan, models, waits=waits)
+        self._tick = self._announced = self._following.reached(state.tick)
         self._is_over = False
         self._sources = msgspec.msgpack.decode(facts.get(SOURCES, b"\x90"), type=Sources)
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
-        models, waits = self._stalls.models, self._shared.event_clock
-        self._following = Following(self.replica, plan, models, waits=waits)
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
         self._take_keyed = taking_keyed(self._detect)
         self.open_signals = Counter(msgspec.msgpack.decode(facts.get(OPEN, b"\x80"), type=dict[str, int]))
@@ -95,7 +95,7 @@ class DetectPartition(Remembering):
         replica.fact(STALLS, stalls_to_bytes(self._stalls))
         replica.fact(SOURCES, msgspec.msgpack.encode(self._sources, order="sorted"))
         replica.fact(OPEN, msgspec.msgpack.encode(self.open_signals, order="sorted"))
-        self._following.settle()
+        self._following.settle(self._tick)
         self._memory.save()
 
     def _put_out(self, effects: Effects) -> None:

@@ -89,13 +89,14 @@ def _row_of(example: Example) -> str:
 
 class Followed(msgspec.Struct, array_like=True):
     """What one partition of detect was told. `due` is when the owner learns next, 0 = not known. What has to wait for
-    that stands in `waiting`, and `is_over` says that nothing comes behind it.
+    that stands in `waiting`, and `is_over` says that nothing comes behind it. `now` is how far time has come here.
     """
 
     due: int = 0
     snapshots: list[bytes] = []
     waiting: list[tuple[str, str, int]] = []
     is_over: bool = False
+    now: int = 0
 
 
 class Following:
@@ -112,9 +113,14 @@ class Following:
         for snapshot in trusted(self._kept.snapshots, self._key):
             models.put(snapshot)
 
-    def settle(self) -> None:
+    def reached(self, told: int) -> int:
+        """How far time has come here, where all sources have `told` that they are further."""
+        return self._kept.now if self._queue else told
+
+    def settle(self, now: int) -> None:
         """Into the commit to come."""
         kept = self._kept
+        kept.now = now if self._waits else 0
         kept.waiting = [_written(notice) for notice in self._queue]
         if kept != Followed():
             self._replica.fact(FACT, msgspec.msgpack.encode(kept))
