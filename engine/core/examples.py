@@ -119,8 +119,9 @@ class Models:
 
 # ---- numbers
 
-# A measure is two numbers: how much, and whether it is unknown.
-PER_MEASURE = 2
+# A measure is three numbers: how much, how much of it squared so that what is best lies in the middle or what is much
+# counts less, and whether it is unknown.
+PER_MEASURE = 3
 
 
 def numbers_in(values: Sequence[Scalar]) -> list[Number]:
@@ -129,10 +130,11 @@ def numbers_in(values: Sequence[Scalar]) -> list[Number]:
 
 
 def numbers_of(values: Sequence[Number]) -> list[float]:
-    """What a model sees of measures: the constant 1, and of each one its logarithm and whether it is unknown."""
+    """What a model sees of measures: the constant 1, and of each one its logarithm, the square and if it is unknown."""
     found = [1.0]
     for value in values:
-        found += [0.0, 1.0] if value is None else [math.copysign(math.log1p(abs(value)), value), 0.0]
+        size = 0.0 if value is None else math.copysign(math.log1p(abs(value)), value)
+        found += [size, size * size / 4, 1.0 if value is None else 0.0]
     return found
 
 

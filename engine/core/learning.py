@@ -101,7 +101,7 @@ class Learn:
             return
         state = self.state
         self.has_changed = self.has_changed or at >= state.until
-        state.until = state.until or day_after(at)
+        state.until = state.until or day_after(at) - DAY_MS
         while state.until <= at:
             self._learn(state.until)
             state.until = day_after(state.until if self.waiting else at)

@@ -20,6 +20,7 @@ from engine.core.erasure import masked, names_in
 from engine.core.members import drawers_in
 from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
+from engine.ports import NEVER
 from engine.shells.erasing import strip_others
 from engine.shells.kafka import wire
 from engine.shells.kafka.keyed import taking_keyed
@@ -157,6 +158,10 @@ class DetectPartition(Remembering):
         heappush(self._held, (key, record.value or b""))
         self.replica.row(HELD, key, record.value)
 
+    def _held_since(self) -> int:
+        """When the first event was that is held back."""
+        return int(self._held[0][0][:15]) if self._held else NEVER
+
     def _release(self, until: int, offset: int) -> None:
         """Take the events up to a time, as they would have come live: with time on its way in between."""
         while self._held and (at := int(self._held[0][0][:15])) <= until:
@@ -255,7 +260,7 @@ class DetectPartition(Remembering):
 
     def _go_on(self, offset: int) -> None:
         """Let time pass, as far as it may."""
-        while (notice := self._following.next(self._tick)) is not None:
+        while (notice := self._following.next(self._tick, self._held_since())) is not None:
             if isinstance(notice, Tick):
                 self._release(notice.at, offset)
                 self._pass_time(notice.at, offset)

@@ -137,14 +137,16 @@ class Following:
         self._kept.is_over = is_over or (self._kept.is_over and bool(self._queue))
         self._queue += notices
 
-    def next(self, now: int) -> Waiting | None:
-        """The next of them that may be taken now, after `now`; of a long time as much as may pass."""
+    def next(self, now: int, held: int) -> Waiting | None:
+        """The next of them that may be taken after `now`; of a long time as much as may pass. `held` is when the first
+        event was that waits for it.
+        """
         if not self._queue:
             return None
         notice = self._queue[0]
         if not isinstance(notice, Tick) or not self._waits:
             return self._queue.pop(0)
-        self._kept.due = self._kept.due or day_after(notice.at)
+        self._kept.due = self._kept.due or day_after(min(notice.at, held))
         until = self._kept.due + IN_FORCE_AFTER_MS - 1
         if notice.at <= until:
             return self._queue.pop(0)

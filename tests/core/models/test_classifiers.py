@@ -123,7 +123,7 @@ def test_nothing_is_said_of_what_was_never_judged() -> None:
 
 # ---- snapshots
 
-SNAPSHOT = Snapshot("m", 3, 5, 20, 4, [1.0, 2.0, 0.0], {"logistic_regression": [0.5, -1.0, 0.0]})
+SNAPSHOT = Snapshot("m", 3, 5, 20, 4, [1.0, 2.0, 1.0, 0.0], {"logistic_regression": [0.5, -1.0, 0.0, 0.0]})
 
 
 def test_a_snapshot_is_taken_only_with_our_signature() -> None:
