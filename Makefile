@@ -28,7 +28,7 @@ demo: $(READY) ## Watch a simulated week of a small company, with its troubles f
 	@$(BIN)/beforehand demo
 
 test: lint ## Check the code and run all tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY) ## Check style, types and which layer imports which
 	$(BIN)/ruff check .
@@ -37,7 +37,7 @@ lint: $(READY) ## Check style, types and which layer imports which
 	$(BIN)/lint-imports
 
 units: $(READY) ## Run the quick tests only, as on every supported Python
-	$(BIN)/pytest -n 2 -m units
+	$(BIN)/pytest -n 2 --dist worksteal -m units
 
 kafka: $(KAFKA)/.ready ## Fetch the Kafka that its tests run on (KAFKA_VERSION; needs Java 17 and Maven)
 
@@ -69,7 +69,7 @@ soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (S
 
 lock: ## Choose versions anew and write requirements.lock (needs uv)
 	uv lock --upgrade
-	uv export --quiet --frozen --all-groups --no-emit-project --no-header --no-annotate -o requirements.lock >/dev/null
+	uv export --quiet --frozen --all-groups --all-extras --no-emit-project --no-header --no-annotate -o requirements.lock >/dev/null
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) .make dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

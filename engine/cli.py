@@ -43,7 +43,7 @@ app = typer.Typer(
 app.command()(explain)
 app.command()(snooze)
 app.command()(approve)
-app.add_typer(models, name="models")
+app.add_typer(models)
 
 
 def main() -> None:

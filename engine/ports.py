@@ -31,12 +31,14 @@ class As(StrEnum):
     EVENTS = "events"  # one event type, or a list of them -> tuple[str, ...]
     WHERE = "where"  # attribute filters -> tuple[FieldTest, ...]
     FIELD = "field"  # the (dotted) name of an attribute
+    FIELDS = "fields"  # one such name, or a list of them -> tuple[str, ...]
     STEPS = "steps"  # the steps of a sequence -> tuple[Step, ...]
     SECRET = "secret"  # noqa: S105  env:NAME or file:PATH, never the value itself -> Secret
     URL = "url"
     PATH = "path"  # relative to the data folder
     TEXTS = "texts"  # a text, or a list of them -> tuple[str, ...]
     MAPPING = "mapping"  # name: text pairs -> dict[str, str]
+    SHARE = "share"  # a part of a whole: 80%, or 0.8 -> 0.8, more than nothing and less than all
     MEASURES = "measures"  # another measure of the same detector, or a list of them -> tuple[str, ...]
 
 
@@ -200,6 +202,19 @@ class LearnedKind(Protocol):
 
     def learner(self, word: str, options: Any) -> Learner:
         """One for all entities: their memories are in their slots."""
+
+
+@runtime_checkable
+class OfPeriods(Protocol):
+    """What a `LearnedKind` may offer besides, if it matters to it how long that is which it learns from."""
+
+    samples_per_window: int  # of sliding windows, where `step` is not written; with 1, no two samples share an event
+
+    def period_problems(self, word: str, options: Any, period: str) -> Sequence[OptionProblem]:
+        """What is wrong with learning from measures of that calendar period ("" = sliding windows)."""
+
+    def learner_of(self, word: str, options: Any, period: str) -> Learner:
+        """Asked for instead of `learner`."""
 
 
 class Condition(Tracker, Protocol):

@@ -23,6 +23,8 @@ PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
     "sentiment": "airline_tweets",
+    "issues": "airline_tweets",
+    "texts": "airline_tweets",
     "orders": "olist_sample",
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",

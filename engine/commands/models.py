@@ -1,7 +1,8 @@
-"""`beforehand models`: what has been learned, and how good it has been so far."""
+"""`beforehand models`: what learns, and what was learned beforehand."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -9,11 +10,14 @@ import typer
 
 from engine.commands.options import CONFIG, STATE, ConfigOption, StateOption
 from engine.shells import wiring
-from engine.shells.learning import kept_models
-from engine.shells.modelling import as_text, reports
+from engine.shells.learning import as_text
+from engine.shells.learning import learn_text as learned
+from engine.shells.model_state import kept_models
+from engine.shells.modelling import as_text as told
+from engine.shells.modelling import reports
 from engine.shells.store import read_only
 
-models = typer.Typer(invoke_without_command=True)
+models = typer.Typer(name="models", invoke_without_command=True)
 
 
 @models.callback()
@@ -27,6 +31,17 @@ def show(
     if context.invoked_subcommand:
         return
     plan = wiring.plan_of(wiring.load_configuration(config))
-    learned, _waiting = kept_models(read_only(state))
-    found = reports(plan, learned)
-    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() if as_json else as_text(found))
+    known, _waiting = kept_models(read_only(state))
+    found = reports(plan, known)
+    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() if as_json else told(found))
+
+
+@models.command("learn-text")
+def learn_text(
+    from_: Annotated[Path, typer.Option("--from", help="The judged texts: JSON lines, or a .csv with a header.")],
+    text: Annotated[list[str], typer.Option(help="The field with the text; several times for several fields.")],
+    to: Annotated[Path, typer.Option(help="The file to write, in the configuration's folder.")],
+    score: Annotated[str, typer.Option(help="The field with the judgement, from -1 to 1.")] = "score",
+) -> None:
+    """Learn from texts that you have judged how to score others, for `text` of a stream."""
+    typer.echo(as_text(learned(from_, text, score, to), to))

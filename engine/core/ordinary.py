@@ -40,7 +40,8 @@ def the_long_way(row: Raw) -> Event | None:
 
 
 def has_ordinary_rows(spec: StreamSpec) -> bool:
-    return not spec.maps and not spec.strict_json and not spec.stalled_after_ms and spec.family != "profile"
+    plain = not spec.maps and not spec.strict_json and not spec.stalled_after_ms
+    return plain and spec.text is None and spec.family != "profile"
 
 
 def quick_reader(

@@ -46,3 +46,9 @@ def _bounds(local: datetime, period: str) -> tuple[datetime, datetime]:
 def _to_ms(local: datetime, where: ZoneInfo) -> int:
     """A local time that occurs twice means its first occurrence; one that is skipped, the moment of the change."""
     return round((local.replace(tzinfo=where) - _EPOCH) / timedelta(milliseconds=1))
+
+
+def local_ms(at: int, zone: str) -> int:
+    """The moment as a clock on the wall shows it there, in ms as if that were UTC."""
+    shown = (_EPOCH + timedelta(milliseconds=at)).astimezone(ZoneInfo(zone)).replace(tzinfo=UTC)
+    return round((shown - _EPOCH) / timedelta(milliseconds=1))

@@ -19,6 +19,7 @@ from engine.core.entity_ids import EntityReader, entity_reader
 from engine.core.mapping import EventReader, map_reader, mapped_getters, shape_reader
 from engine.core.ordinary import QuickReader, has_ordinary_rows, quick_reader, the_long_way
 from engine.core.progress import FILES, Notice, Progress, ProgressState
+from engine.core.scoring import scored
 from engine.model import DeadLetter, Event, Json, Record, Routed, Tick
 from engine.spec.types import EventMap, ProjectSpec, StreamSpec
 
@@ -337,11 +338,12 @@ _FAULTS: dict[str, str] = {
 def _readers(project: ProjectSpec, spec: StreamSpec, aliases: Aliases) -> tuple[EventReader, ...]:
     own = _described(entity_reader(project.entities, aliases), spec)
     if not spec.maps:
-        return (shape_reader(spec, own, project.max_ahead_ms),)
-    return tuple(
+        return (scored(shape_reader(spec, own, project.max_ahead_ms), spec),)
+    mapped = (
         map_reader(spec, index, _mapped_entities(project, spec, each, aliases) or own, project.max_ahead_ms)
         for index, each in enumerate(spec.maps)
     )
+    return tuple(scored(reader, spec) for reader in mapped)
 
 
 def _mapped_entities(project: ProjectSpec, spec: StreamSpec, each: EventMap, aliases: Aliases) -> EntityReader | None:

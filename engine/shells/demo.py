@@ -127,7 +127,9 @@ class _Shown:
 
 def _summary(store: Store, console: Console) -> None:
     """One row per detector: what it noticed, for whom, what was done. The why of each stands above."""
-    table = Table(title="What was noticed, for whom, and what was done", title_justify="left", box=SIMPLE_HEAD)
+    title = "What was noticed, for whom, and what was done"
+    # Narrow margins, so that the longest names fit into 80 columns.
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("noticed", "for", "done"):
         table.add_column(column, no_wrap=True)
     decisions = list(store.decisions())

@@ -1,92 +1,109 @@
-"""Keeps what the learn step knows in the local store, in the transaction of the batch that led to it.
-
-Answers are appended to a table as they come. What was learned from them is one fact, which is written once for each day
-of event time, and then the table is left with those that still wait.
-"""
+"""`models learn-text`: from texts that people have judged to a file of weights that scores others."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
-from engine.core.examples import Example, Models, Snapshot, UnsignedSnapshot, sealed, unsealed
-from engine.core.learning import Learn, LearnState
-from engine.core.plan import Plan
+from engine.core.models.text import TextChance
+from engine.core.scoring import text_of
 from engine.errors import OperatorError
-from engine.shells.secrets import read_secret
-from engine.shells.store import Store
-from engine.spec.models import LEAST_KEY
-from engine.spec.types import Configuration
+from engine.model import Json
+from engine.spec.texts import LARGEST_WEIGHT, written
 
-FACT = "models"
-
-
-class Kept(msgspec.Struct, array_like=True):
-    """What was learned, and the snapshots in force, each with its signature, oldest first."""
-
-    state: LearnState
-    snapshots: list[bytes]
+# With fewer of either kind, what it says would be chance.
+LEAST_OF_A_KIND = 20
+DIGITS = 6
 
 
-def key_of(configuration: Configuration) -> bytes:
-    """What snapshots are signed with; empty where the project names no key. Raises OperatorError."""
-    reference = configuration.project.policies.models_key
-    if not reference:
-        return b""
-    key = read_secret(reference, configuration.folder).reveal().encode()
-    if len(key) < LEAST_KEY:
-        raise OperatorError(f"The key {reference} of models has to have at least {LEAST_KEY} bytes")
-    return key
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it. `right` of `asked` texts with a mood were guessed before they were learned, `always` would be
+    right by always giving the commoner answer; `left_out` rows had no text or no score.
+    """
+
+    texts: int
+    left_out: int
+    asked: int
+    right: int
+    always: int
 
 
-def trusted(contents: Iterable[bytes], key: bytes) -> Iterator[Snapshot]:
-    """Those that carry our signature. The others are not used; the next one that is learned takes their place."""
-    for content in contents:
-        try:
-            yield unsealed(content, key)
-        except UnsignedSnapshot:
+def learn_text(source: Path, fields: Sequence[str], score: str, to: Path) -> Learned:
+    """Learn from the rows of a file in their order, and write the weights. Raises OperatorError."""
+    model, texts, left_out, good, bad, right = TextChance(), 0, 0, 0, 0, 0
+    for number, row in _rows(source):
+        text, judged = text_of(row, fields), _judged(row.get(score), source, number)
+        if judged is None or not text:
+            left_out += 1
             continue
+        texts += 1
+        right += judged != 0 and (model.log_odds(text) > 0) == (judged > 0)
+        good, bad = good + (judged > 0), bad + (judged < 0)
+        _learn(model, text, judged)
+    if min(good, bad) < LEAST_OF_A_KIND:
+        told = f"{good} texts with a score above 0 and {bad} below it"
+        raise OperatorError(f"{source} has {told} - it takes {LEAST_OF_A_KIND} of each to learn anything")
+    _write(to, written(_weights(model), texts))
+    return Learned(texts=texts, left_out=left_out, asked=good + bad, right=right, always=max(good, bad))
 
 
-def restore(store: Store, plan: Plan, models: Models) -> Learn:
-    """The learn step as it was last kept, with its snapshots put into `models`. Raises OperatorError."""
-    content = store.fact(FACT)
-    kept = msgspec.msgpack.decode(content, type=Kept) if content else Kept(LearnState(), [])
-    for snapshot in trusted(kept.snapshots, key_of(plan.configuration)):
-        models.put(snapshot)
-    # What is not asked any more is forgotten with the next day that is learned.
-    state = msgspec.structs.replace(kept.state, models={n: m for n, m in kept.state.models.items() if n in plan.models})
-    learn = Learn(plan.models, models, state)
-    learn.take(_waiting(store.db))
-    learn.saved()
-    return learn
+def as_text(found: Learned, to: Path) -> str:
+    lines = [f"learned from {found.texts:,} texts, {found.left_out:,} rows without a text or a score were left out"]
+    said, always = found.right / found.asked, found.always / found.asked
+    lines.append(
+        f"asked before each was learned, it was right about {said:.0%} of those that are not neutral; "
+        f"always the same answer would be right about {always:.0%}"
+    )
+    if said <= always:
+        lines.append("that is no better than guessing: it needs more texts, or they do not show what was judged")
+    return "\n".join([*lines, f"written to {to}"])
 
 
-def save(store: Store, learn: Learn, models: Models, key: bytes) -> None:
-    """Write what has changed since the last time. Runs inside the caller's transaction."""
-    rows: Iterable[Example] = learn.fresh
-    if learn.has_learned:
-        store.db.execute("DELETE FROM answers")
-        rows = learn.waiting.values()
-    encode = msgspec.msgpack.encode
-    store.db.executemany("INSERT INTO answers (record) VALUES (?)", [(encode(row),) for row in rows])
-    if learn.has_changed:
-        store.set_fact(FACT, encode(Kept(learn.state, [sealed(each, key) for each in models.all()])))
-    learn.saved()
+def _learn(model: TextChance, text: str, judged: float) -> None:
+    """A neutral text speaks as much for one as for the other."""
+    for meant in (False, True) if judged == 0 else (judged > 0,):
+        model.learn(text, meant=meant)
 
 
-def kept_models(store: Store) -> tuple[LearnState, list[Example]]:
-    """What was learned, and what waits to be, to look at."""
-    content = store.fact(FACT)
-    state = msgspec.msgpack.decode(content, type=Kept).state if content else LearnState()
-    return state, list(_waiting(store.db))
+def _weights(model: TextChance) -> dict[int, float]:
+    _answers, places = model.state()
+    rounded = {place: round(weight, DIGITS) for place, (weight, _corrected) in places.items()}
+    return {place: max(-LARGEST_WEIGHT, min(LARGEST_WEIGHT, weight)) for place, weight in rounded.items() if weight}
 
 
-def _waiting(db: sqlite3.Connection) -> Iterator[Example]:
-    # What an earlier version wrote may be looked at before this one has run on it.
-    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'answers'").fetchone():
-        return
-    for (record,) in db.execute("SELECT record FROM answers ORDER BY seq"):
-        yield msgspec.msgpack.decode(record, type=Example)
+def _rows(source: Path) -> Iterator[tuple[int, dict[str, Json]]]:
+    """(line, row) of a file of JSON lines, or of a CSV with a header."""
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            if source.suffix == ".csv":
+                reader = csv.DictReader(file)
+                yield from ((reader.line_num, dict(row)) for row in reader)
+                return
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, msgspec.json.decode(line, type=dict[str, Json])
+    except (msgspec.DecodeError, UnicodeDecodeError, csv.Error) as error:
+        raise OperatorError(f"{source} cannot be read as rows: {error}") from error
+
+
+def _judged(value: Json, source: Path, line: int) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        judged = float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        judged = math.nan
+    if isinstance(value, bool) or not -1 <= judged <= 1:
+        raise OperatorError(f"{source}:{line}: {value!r} is no score - it goes from -1, furious, to 1, delighted")
+    return judged
+
+
+def _write(to: Path, raw: bytes) -> None:
+    """In one go, so that an engine that looks for changes never finds half a file."""
+    fresh = to.with_name(f".{to.name}.new")
+    fresh.write_bytes(raw)
+    fresh.replace(to)

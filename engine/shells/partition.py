@@ -28,8 +28,8 @@ from engine.shells.circuit import Circuit
 from engine.shells.faults import fault_point
 from engine.shells.files import FilePlace
 from engine.shells.journal import WAITING_BYTES, Journal
-from engine.shells.learning import key_of, restore, save
 from engine.shells.memory import Memory, OversizedRecord, stalls_from_bytes, stalls_to_bytes
+from engine.shells.model_state import key_of, restore, save
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
 

@@ -312,7 +312,12 @@ class Store:
 def read_only(folder: Path) -> Store:
     """A view for `explain` and the like: takes no lock and writes nothing, also while the engine runs."""
     if not (folder / FILE).exists():
-        raise OperatorError(f"{folder} holds no {FILE}; name the data folder of a `beforehand run` with --state")
+        if (folder / "decide").is_dir():
+            raise OperatorError(
+                f"{folder} belongs to a `beforehand worker`, whose memory is on Kafka: "
+                "`beforehand export KIND:ID --kafka` prints what it holds; approve, erase and replay take --kafka, too"
+            )
+        raise OperatorError(f"{folder} holds no {FILE}; name the state folder of a `beforehand run` with --state")
     store = Store.__new__(Store)
     store.folder = folder
     store.db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)

@@ -15,17 +15,8 @@ from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
 from engine.spec.policies import ConsentSpec, Policies
-from engine.spec.types import (
-    Configuration,
-    DetectorSpec,
-    DetectorTest,
-    EntitySpec,
-    Place,
-    ProjectSpec,
-    StreamSpec,
-    TestExpect,
-    TestGiven,
-)
+from engine.spec.trials import DetectorTest, TestExpect, TestGiven
+from engine.spec.types import Configuration, DetectorSpec, EntitySpec, Place, ProjectSpec, StreamSpec
 
 EVENTS = "given"
 PROFILES = "with"
@@ -72,6 +63,7 @@ class _Run:
         live = msgspec.structs.replace(detector, mode=Mode.LIVE)
         cast = configuration.detectors if test.rules else (live,)
         project = _stage(configuration.project, cast, test)
+        self._scoring = _scoring(configuration.project)
         tried = settled(configuration, _arms(test))
         plan = compile_plan(msgspec.structs.replace(tried, detectors=cast, project=project), plugins)
         self._chain = Chain(plan, is_trial=True)
@@ -82,7 +74,7 @@ class _Run:
         self._refused: list[DeadLetter] = []
 
     def failures(self) -> Iterator[str]:
-        rows = sorted(_rows(self._test, self._profiled), key=lambda row: row[0])
+        rows = sorted(_rows(self._test, self._profiled, self._scoring), key=lambda row: row[0])
         end = max([at for at, _stream, _fields in rows] + [e.at for e in self._test.expect])
         fed = 0
         for expected in sorted(self._test.expect, key=lambda e: end if e.at < 0 else e.at):
@@ -136,13 +128,19 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
     events = tuple(dict.fromkeys(event for given in test.given for event in given.events if event not in said))
     watched = tuple(event for spec in cast for event in spec.events)
     given = StreamSpec(name=EVENTS, events=events + watched, lateness_ms=0)
+    scoring = [
+        StreamSpec(name=_given_to(spec), events=spec.events, lateness_ms=0, text=spec.text)
+        for spec in project.streams
+        if spec.text
+    ]
     profiles = [
         StreamSpec(
             name=f"{PROFILES}:{kind}", family="profile", describes=kind, lateness_ms=0, events=("profile", *said)
         )
         for kind in sorted(described) or [cast[0].per]
     ]
-    staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=(given, *profiles))
+    streams = (given, *scoring, *profiles)
+    staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=streams)
     if test.rules:
         return staged
     return msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))
@@ -164,7 +162,21 @@ def _plain_entities(entities: tuple[EntitySpec, ...]) -> tuple[EntitySpec, ...]:
     )
 
 
-def _rows(test: DetectorTest, profiled: Collection[str]) -> Iterator[tuple[int, str, dict[str, Json]]]:
+def _given_to(spec: StreamSpec) -> str:
+    return f"{EVENTS}:{spec.name}"
+
+
+def _scoring(project: ProjectSpec) -> dict[str, str]:
+    """For each event type the stream that a test gives it to, under "" for types that no stream lists."""
+    found = {"": EVENTS}
+    for spec in reversed(project.streams):
+        found.update(dict.fromkeys(spec.events or ("",), _given_to(spec) if spec.text else EVENTS))
+    return found
+
+
+def _rows(
+    test: DetectorTest, profiled: Collection[str], scoring: Mapping[str, str]
+) -> Iterator[tuple[int, str, dict[str, Json]]]:
     """(time, stream, fields) of everything the test gives: first the profiles, then the events."""
     yield from _profiles(test)
     counter = 0
@@ -172,7 +184,7 @@ def _rows(test: DetectorTest, profiled: Collection[str]) -> Iterator[tuple[int, 
         for at, event, number in _moments(given, test.start):
             counter += 1
             fields: dict[str, Json] = {"id": f"given-{counter}", "event": event, "at": at}
-            stream = f"{PROFILES}:{PERSON}" if event in profiled else EVENTS
+            stream = f"{PROFILES}:{PERSON}" if event in profiled else scoring.get(event, scoring[""])
             yield at, stream, fields | {name: _numbered(value, number) for name, value in given.fields.items()}
 
 

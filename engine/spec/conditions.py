@@ -23,7 +23,9 @@ from engine.spec.world import World
 IN_A_ROW = "in_a_row"
 MOST_IN_A_ROW = 400
 # Words whose measure is an amount of its own, of which a percentage says nothing.
-AMOUNTS = ("count", "sum", "distinct", "rate")
+AMOUNTS = ("count", "sum", "distinct", "rate", "alike")
+# Words whose measure never goes beyond this, as no more is remembered.
+MOST = {"alike": 64}
 _PERCENT = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*%")
 _PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]+)?)")
 
@@ -112,6 +114,9 @@ def _in_a_row(measure: Measure, node: Node | None, world: World) -> int:
     periods = count(node, world.scope) or 0
     if periods > MOST_IN_A_ROW:
         world.report.error(node, "bad-in-a-row", f"{MOST_IN_A_ROW} periods in a row are the most")
+    elif measure.word in world.learned_kinds():
+        message = f"in_a_row counts periods, which {measure.word} has none of - write 'for: 1d' beside 'when' instead"
+        world.report.error(node, "bad-in-a-row", message)
     elif measure.spec is not None and not measure.period:
         fault = f"in_a_row counts whole periods - give '{measure.name}' every: 1d or every: 1w"
         world.report.error(node, "bad-in-a-row", f"{fault} instead of a {_span_word(measure)}")
@@ -149,7 +154,19 @@ def _limit(measure: Measure, word: Comparator, node: Node, world: World) -> Scal
             return _percentile(measure, node, float(percentile[1]), world)
         if percent := _PERCENT.fullmatch(written):
             return _share(measure, word, node, float(percent[1]), world)
-    return limit(node, word, world.scope)
+    found = limit(node, word, world.scope)
+    return _reachable(measure, word, node, found, world)
+
+
+def _reachable(
+    measure: Measure, word: Comparator, node: Node, found: Scalar | tuple[Scalar, ...] | Refused, world: World
+) -> Scalar | tuple[Scalar, ...] | Refused:
+    most = MOST.get(measure.word)
+    if most is None or not isinstance(found, int | float) or found < most + (word != "above"):
+        return found
+    message = f"a measure of '{measure.word}' never goes beyond {most}, as no more messages are remembered"
+    world.report.error(node, "unreachable", message)
+    return Refused()
 
 
 def _percentile(measure: Measure, node: Node, percent: float, world: World) -> float | Refused:
@@ -158,6 +175,9 @@ def _percentile(measure: Measure, node: Node, percent: float, world: World) -> f
     found = kind.percentile(measure.word, percent / 100) if kind else None
     if found is not None:
         return found
+    if kind and kind.percentile(measure.word, 0.99) is not None:
+        world.report.error(node, "bad-percentile", f"{shown(node)} is nothing rare - write p50 or more, as in p99")
+        return Refused()
     message = f"{shown(node)} is a limit for anomaly_of, which says how rare something is - write a number"
     world.report.error(node, "bad-percentile", message)
     return Refused()
@@ -166,7 +186,8 @@ def _percentile(measure: Measure, node: Node, percent: float, world: World) -> f
 def _share(measure: Measure, word: Comparator, node: Node, percent: float, world: World) -> float | Refused:
     if measure.word in AMOUNTS:
         hint = f" - did you mean {word}_usual_by: {shown(node)[1:-1]}?" if word in ("above", "below") else ""
-        fault = f"{shown(node)} of a {measure.word} says nothing without a whole"
+        article = "an" if measure.word[0] in "aeiou" else "a"
+        fault = f"{shown(node)} of {article} {measure.word} says nothing without a whole"
         world.report.error(node, "bad-percent", f"{fault}{hint or ' - write a number'}")
         return Refused()
     return round(percent / 100, 12)

@@ -33,8 +33,8 @@ class Special(Enum):
 RAW = Special.RAW
 T = TypeVar("T", bound=msgspec.Struct)
 _BLANK: Mapping[As, object] = {
-    **dict.fromkeys((As.NUMBER, As.COUNT, As.DURATION), 0),
-    **dict.fromkeys((As.EVENTS, As.WHERE, As.STEPS, As.TEXTS, As.MEASURES), ()),
+    **dict.fromkeys((As.NUMBER, As.COUNT, As.DURATION, As.SHARE), 0),
+    **dict.fromkeys((As.EVENTS, As.WHERE, As.STEPS, As.TEXTS, As.FIELDS, As.MEASURES), ()),
     As.FLAG: False,
     As.MAPPING: MappingProxyType({}),
 }

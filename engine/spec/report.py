@@ -13,9 +13,6 @@ from engine.spec.types import Place
 LATER = frozenset(
     (
         "peers",
-        "anomaly_of",
-        "drift_of",
-        "forecast_of",
         "date",
         "score",
         "fired",

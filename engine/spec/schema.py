@@ -40,6 +40,7 @@ from engine.spec.review import ReviewDocument
 from engine.spec.streams import MapDocument, StreamDocument, TimeDocument, ValueDocument
 from engine.spec.suppress import SuppressDocument
 from engine.spec.tests import ExpectDocument, TestDocument
+from engine.spec.texts import TextDocument
 from engine.spec.usual import BY_USUAL, UsualDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
 from engine.spec.watch import FORMULA, NAME
@@ -81,6 +82,12 @@ COMPARE: Schema = _comparing(_limits(LIMIT), **dict.fromkeys(BY_USUAL, OF_USUAL)
 SIMPLE: Mapping[As, Schema] = {
     As.TEXT: TEXT,
     As.NUMBER: {"type": "number"},
+    As.SHARE: {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$", "examples": ["80%"]},
+        ]
+    },
     As.COUNT: COUNT,
     As.FLAG: {"type": "boolean"},
     As.DURATION: DURATION,
@@ -88,6 +95,7 @@ SIMPLE: Mapping[As, Schema] = {
     As.EVENTS: _some(TEXT),
     As.WHERE: {**_named(ATTRIBUTE), "minProperties": 1},
     As.FIELD: TEXT,
+    As.FIELDS: _some(TEXT),
     As.SECRET: {"type": "string", "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*)$"},
     As.URL: {"type": "string", "pattern": "^https?://"},
     As.PATH: TEXT,
@@ -331,6 +339,7 @@ _MAP: Raw = {
 _STREAMS: Raw = {
     (StreamDocument, "from"): TEXT,
     (StreamDocument, "map"): _some(_object(MapDocument, _MAP)),
+    (StreamDocument, "text"): _object(TextDocument),
 }
 
 

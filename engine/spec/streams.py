@@ -12,6 +12,7 @@ from engine.spec.kafka import judge_topic
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.reading import RAW, Written, read
 from engine.spec.report import unknown
+from engine.spec.texts import read_text
 from engine.spec.types import EventMap, StreamSpec, TimeFrom, ValueFrom
 from engine.spec.values import NOWHERE, Scope, Span, field, path
 from engine.spec.zones import judge_zone
@@ -40,6 +41,7 @@ class StreamDocument(msgspec.Struct, frozen=True, kw_only=True):
     stalled_after: Annotated[int, As.DURATION, FROM_ZERO, "how long before silence proves nothing any more"] = 0
     sort: Annotated[bool, As.FLAG, "read whole and put in order of time first"] = False
     strict_json: Annotated[bool, As.FLAG, "refuse rows with a repeated key"] = False
+    text: Annotated[Node | None, RAW, "how events with a text and no score get one"] = None
 
 
 class ValueDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,7 @@ def read_stream(key: ScalarNode, node: Node, entities: frozenset[str], scope: Sc
         return None
     document = written.value
     _judge(key, written, entities, scope)
+    maps = _maps(document.map, entities, scope)
     return StreamSpec(
         name=key.text,
         family=document.family,
@@ -88,7 +91,7 @@ def read_stream(key: ScalarNode, node: Node, entities: frozenset[str], scope: Sc
         topic=document.topic,
         format=document.format,
         delimiter=document.delimiter,
-        maps=_maps(document.map, entities, scope),
+        maps=maps,
         events=document.events,
         describes=document.describes,
         lateness_ms=document.lateness,
@@ -96,6 +99,7 @@ def read_stream(key: ScalarNode, node: Node, entities: frozenset[str], scope: Sc
         stalled_after_ms=document.stalled_after,
         sort=document.sort,
         strict_json=document.strict_json,
+        text=read_text(document.text, maps, document.family, scope),
         place=key.place,
     )
 

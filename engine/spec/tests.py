@@ -14,7 +14,7 @@ from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode, plain
 from engine.spec.outcomes import judge_line, read_factors
 from engine.spec.reading import RAW, read
 from engine.spec.report import unknown
-from engine.spec.types import DetectorTest, TestExpect, TestGiven
+from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.values import Scope, Span, choice, count, duration, milliseconds, shown, text, text_written
 from engine.spec.values import events as read_events
 from engine.spec.world import World

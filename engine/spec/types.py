@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Json, Mode, Resource, Scalar, Severity
+from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Resource, Scalar, Severity
 from engine.ports import Comparator, FieldTest
 from engine.spec.bounds import Bounds, Retention
 from engine.spec.broker import KafkaSpec
@@ -18,9 +18,11 @@ from engine.spec.departures import Departs, UsualSpec
 from engine.spec.members import ForEach
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies, Remedy, Suppress
+from engine.spec.scoring import TextSpec
 
 if TYPE_CHECKING:
     from engine.spec.draws import Experiment
+    from engine.spec.trials import DetectorTest
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -103,64 +105,6 @@ class AnyOf(msgspec.Struct, frozen=True):
 ConditionSpec: TypeAlias = Compare | Departs | Kept | AllOf | AnyOf
 # `only_if` and `unless`: all of these must hold (only_if), or none may (unless).
 Eligibility: TypeAlias = tuple[AttributeTest | Firing | Happened | InVariant, ...]
-
-
-class TestGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of events: `events` in turn, `times` in all, `every_ms` apart, from `at_ms` after the test's start.
-
-    With `per_day`, that many a day on `days` for `lasting_ms` instead. `{n}` in a text value counts
-    from 1. `fields` are as written on the row.
-    """
-
-    __test__ = False
-    events: tuple[str, ...]
-    fields: Mapping[str, Json]
-    at_ms: int = 0
-    times: int = 1
-    every_ms: int = 0
-    per_day: int = 0
-    days: Literal["all", "weekdays", "weekend"] = "all"
-    lasting_ms: int = 0
-
-
-class TestExpect(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be so at `at` (absolute ms; -1 = at the end of the test).
-
-    `nothing`: no signal fired up to then. `fired`: this entity's signal opened by then. `resolved`: closed by then.
-    `dropped` and `held` name the gate that stopped the decision as it stood then; `factors` are those that are asked.
-    """
-
-    __test__ = False
-    at: int = -1
-    nothing: bool = False
-    fired: str = ""
-    resolved: str = ""
-    play: str = ""
-    fired_in_total: int = -1
-    dropped: str = ""
-    held: str = ""
-    priority: float = 0
-    factors: Mapping[str, float] = {}
-    runner_up: str = ""
-    because: tuple[str, ...] = ()
-    place: Place = Place()
-    sent_to: int = -1
-
-
-class DetectorTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test inside a detector file. `start` is absolute ms. `profile` holds names like `account.stage` (`with:`).
-
-    With `rules`, all detectors take part and the project's rules for deciding hold; without, the detector is alone.
-    """
-
-    __test__ = False
-    name: str
-    start: int
-    profile: Mapping[str, Json]
-    given: tuple[TestGiven, ...]
-    expect: tuple[TestExpect, ...]
-    rules: bool = False
-    place: Place = Place()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -354,6 +298,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     stalled_after_ms: int = 0
     sort: bool = False
     strict_json: bool = False
+    text: TextSpec | None = None
     place: Place = Place()
 
 

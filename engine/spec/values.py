@@ -22,6 +22,7 @@ UNITS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w"
 DURATION_PATTERN = r"[0-9]{1,9}(ms|s|m|h|d|w)"
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d|w)")
 _EVENT = re.compile(r"[^\s*,;:{}\[\]]+")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*")
 
 
@@ -65,6 +66,16 @@ def number(node: Node, scope: Scope) -> int | float | None:
     if isinstance(node, ScalarNode) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return node.value
     scope.report.error(node, "wrong-type", f"{shown(node)} is not a number")
+    return None
+
+
+def share(node: Node, scope: Scope) -> float | None:
+    """`80%` or 0.8."""
+    written = _PERCENT.fullmatch(text_written(node))
+    value = float(written[1]) / 100 if written else node.value if isinstance(node, ScalarNode) else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
+        return round(float(value), 12)
+    scope.report.error(node, "bad-share", f"{shown(node)} is not a part of a whole - write one between 0% and 100%")
     return None
 
 
@@ -141,6 +152,16 @@ def field(node: Node, scope: Scope) -> str | None:
         return name
     scope.report.error(node, "bad-field", f"'{name}' is not an attribute - write one like amount or order.amount")
     return None
+
+
+def fields(node: Node, scope: Scope) -> tuple[str, ...] | None:
+    """One attribute or several."""
+    items = node.items if isinstance(node, ListNode) else (node,)
+    found = [field(item, scope) for item in items]
+    if not found:
+        scope.report.error(node, "wrong-type", "name at least one attribute")
+        return None
+    return None if None in found else tuple(dict.fromkeys(name for name in found if name))
 
 
 def secret(node: Node, scope: Scope) -> str | None:
@@ -235,12 +256,14 @@ def shape(node: Node) -> str:
 SIMPLE: Mapping[As, Read] = {
     As.TEXT: text,
     As.NUMBER: number,
+    As.SHARE: share,
     As.COUNT: count,
     As.FLAG: flag,
     As.DURATION: duration,
     As.PERIOD: period,
     As.EVENTS: events,
     As.FIELD: field,
+    As.FIELDS: fields,
     As.SECRET: secret,
     As.URL: url,
     As.PATH: path,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine.model import HOUR_MS
-from engine.ports import AnyKind, As
+from engine.ports import AnyKind, As, LearnedKind, OfPeriods
 from engine.spec.departures import USUAL, WHY
 from engine.spec.formula import FormulaError, parse
 from engine.spec.nodes import MappingNode, Node, ScalarNode
@@ -211,22 +211,43 @@ def _sampled(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure], wor
     """What learns takes one sample per calendar period, or one per step where all it reads slides."""
     if any(each.spec is None for each in inputs):
         return measure
+    kind, periods = world.learned_kinds()[measure.word], {each.period for each in inputs}
+    found = msgspec.structs.replace(spec, step_ms=0 if periods != {""} else _step_of(kind, spec, inputs))
+    problem = _unfit(measure, spec, inputs) or _unfit_for(kind, measure, found, inputs)
+    if problem:
+        world.report.error(measure.key, *problem)
+        return msgspec.structs.replace(measure, spec=None)
+    return msgspec.structs.replace(measure, spec=found)
+
+
+def _unfit(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure]) -> tuple[str, str] | None:
     periods = {each.period for each in inputs}
-    step: int = getattr(spec.options, "step", 0)
     if len(periods) > 1:
         names = " and ".join(f"'{each.name}'" for each in inputs)
         message = f"{names} are not measured over the same period - give them the same 'every', or 'over' to all"
-        world.report.error(measure.key, "bad-measure", message)
-    elif step and periods != {""}:
+        return "bad-measure", message
+    if getattr(spec.options, "step", 0) and periods != {""}:
         message = f"'step' is for sliding windows - '{inputs[0].name}' is looked at when its {inputs[0].period} is over"
-        world.report.error(measure.key, "unused-option", message)
-    else:
-        found = msgspec.structs.replace(spec, step_ms=0 if periods != {""} else step or _step_of(inputs))
-        return msgspec.structs.replace(measure, spec=found)
-    return msgspec.structs.replace(measure, spec=None)
+        return "unused-option", message
+    return None
 
 
-def _step_of(inputs: Sequence[Measure]) -> int:
-    """A twelfth of the shortest window: often enough to see each trouble whole, seldom enough to cost little."""
+def _unfit_for(
+    kind: LearnedKind, measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure]
+) -> tuple[str, str] | None:
+    """What the kind has against these measures."""
+    if not isinstance(kind, OfPeriods):
+        return None
+    found = next(iter(kind.period_problems(measure.word, spec.options, inputs[0].period)), None)
+    return (found.code, found.message) if found else None
+
+
+def _step_of(kind: LearnedKind, spec: MeasureSpec, inputs: Sequence[Measure]) -> int:
+    """As written; else a twelfth of the shortest window: often enough to see each trouble whole, seldom enough to cost
+    little.
+    """
+    if step := getattr(spec.options, "step", 0):
+        return int(step)
+    steps = kind.samples_per_window if isinstance(kind, OfPeriods) else STEPS
     spans = [over for each in inputs if (over := getattr(each.spec and each.spec.options, "over", 0))]
-    return max(LEAST_STEP_MS, min(spans, default=HOUR_MS) // STEPS)
+    return max(LEAST_STEP_MS, min(spans, default=HOUR_MS) // steps)

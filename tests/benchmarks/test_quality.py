@@ -14,6 +14,7 @@ import pytest
 
 PARTS = Path(__file__).parents[2] / "benchmarks" / "quality"
 MINUTE_MS = 60_000
+NAMES = ("churn", "issues", "measures", "nab", "orders", "run", "sentiment", "texts")
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
     """The benchmark's own modules, which import one another as scripts beside each other do."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(PARTS))
-    yield {name: importlib.import_module(name) for name in ("churn", "measures", "nab", "orders", "run", "sentiment")}
+    yield {name: importlib.import_module(name) for name in NAMES}
     for name in set(sys.modules) - before:
         if str(PARTS) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -143,6 +144,34 @@ def test_an_order_is_judged_by_what_was_known_five_days_before(modules: dict[str
     before = [(order.bought, score) for order, score in orders.predicted(log)]
     after = [(order.bought, score) for order, score in orders.predicted(on_time_later)]
     assert before == after
+
+
+def test_issues_are_compared_within_an_airline_and_a_day(modules: dict[str, ModuleType]) -> None:
+    issues = modules["issues"]
+    day = 86_400_000
+    log = [
+        issues.Complaint(at, airline, reason, text)
+        for at, airline, reason, text in (
+            (0, "one", "Lost Luggage", "my bags are lost"),
+            (1, "two", "Lost Luggage", "my bags are lost"),
+            (day - 1, "one", "Lost Luggage", "lost bags, again"),
+            (day + 1, "one", "Late Flight", "three hours late"),
+        )
+    ]
+    assert issues.pairs(log) == [(0, 2), (2, 3)]
+    assert issues.same(log) == [True, False]
+    sketches = [issues.sketch_of([one.text]) for one in log]
+    scores = issues.compared(log, sketches, issues.likeness)
+    assert scores[0] > issues.USUAL_LIKENESS > scores[1] == 0
+    assert issues.told(scores, [True, False], issues.USUAL_LIKENESS) == (1.0, 1.0)
+    assert issues.seen_by_the_measure([log[0], log[2]]) == 2
+
+
+def test_texts_are_judged_by_a_model_that_never_saw_them(modules: dict[str, ModuleType]) -> None:
+    texts = modules["texts"]
+    judged = [(number, ("thank you" if number % 2 else "terrible"), number % 2 * 2 - 1) for number in range(60)]
+    score = texts.scorer_of(texts.learned_from(judged))
+    assert score("terrible") < 0 < score("thank you")
 
 
 def test_without_the_logs_it_says_what_to_name(

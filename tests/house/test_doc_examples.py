@@ -26,7 +26,8 @@ TOP = re.compile(r"^(\w+):", re.MULTILINE)
 
 PROJECT = {
     "project": "meadow",
-    "entities": "{customer: customer, account: account, order: order, session: session, region: region, case: case}",
+    "entities": "{customer: customer, account: account, order: order, session: session, region: region, case: case, "
+    "conversation: conversation, queue: queue}",
     "streams": "{app: {from: app.jsonl}, approvals: {from: a.jsonl, events: [fanout.approved, fanout.declined]}}",
     "sinks": "{log: {kind: stdout}, desk: {kind: stdout}, console: {kind: stdout}}",
     "channels": "{email: log, desk: desk, chat: log, system: log, sms: log, push: log}",

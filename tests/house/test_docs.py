@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -41,6 +42,8 @@ from engine.spec import (
     snoozes,
     streams,
     suppress,
+    texts,
+    usual,
 )
 from engine.spec import detectors as detector_page
 from engine.spec import tests as test_page
@@ -53,6 +56,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 # What is written in YAML, and the page that explains it.
 WRITTEN = {
+    "what is usual": (usual.UsualDocument, "unusual.md"),
     "detector": (detector_page.DetectorDocument, "detectors.md"),
     "an entry of then": (choices.PlayChoice, "detectors.md"),
     "an entry with several plays": (choices.FirstOf, "detectors.md"),
@@ -100,6 +104,7 @@ WRITTEN = {
     "retention": (project.RetentionDocument, "architecture.md"),
     "bounds": (project.BoundsDocument, "architecture.md"),
     "stream": (streams.StreamDocument, "architecture.md"),
+    "text of a stream": (texts.TextDocument, "text.md"),
     "map": (streams.MapDocument, "events.md"),
     "mapped value": (streams.ValueDocument, "events.md"),
     "mapped time": (streams.TimeDocument, "events.md"),
@@ -109,6 +114,7 @@ WRITTEN = {
 OTHER_WORDS = {
     "row of a test": (test_page._ROW_WORDS, "detectors.md"),
     "comparator": (filters.COMPARATORS, "detectors.md"),
+    "comparison with what is usual": (usual.BY_USUAL, "unusual.md"),
     "word for later": (LATER, "detectors.md"),
     "part of a condition": (("any_of", "in_a_row", "formula", "firing", "happened"), "detectors.md"),
 }
@@ -126,10 +132,11 @@ def keys() -> Iterator[tuple[str, str, str]]:
     for what, (words, name) in OTHER_WORDS.items():
         yield from ((name, what, word) for word in words)
     for word, kind in detectors.load().items():
-        # The first option of a measure, its event, is written under the word itself.
-        first = {"event"} if hasattr(kind, "share_key") else set()
+        # The first option of a measure, what it measures, is written under the word itself.
+        first = {"event"} if hasattr(kind, "share_key") else {"of"} if hasattr(kind, "learner") else set()
+        page = "unusual.md" if hasattr(kind, "learner") else "detectors.md"
         yield "detectors.md", "a word of the catalog", word
-        yield from (("detectors.md", word, o.key) for o in options_of(kind.options) if o.key not in first)
+        yield from ((page, word, o.key) for o in options_of(kind.options) if o.key not in first)
     for name in sinks.kinds():
         options = sinks.options_of(name)
         assert options is not None
@@ -153,10 +160,16 @@ def test_everything_that_can_be_written_is_explained_on_its_page(name: str, what
 def options() -> Iterator[tuple[str, str]]:
     for command, found in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
         yield command, f"beforehand {command}"
-        for parameter in found.params:
-            if parameter.name != "help":
-                is_option = parameter.param_type_name == "option"
-                yield command, parameter.opts[0] if is_option else parameter.name.upper()
+        yield from ((command, typed) for typed in typed_for(found))
+        for name, part in getattr(found, "commands", {}).items():
+            yield command, f"beforehand {command} {name}"
+            yield from ((command, typed) for typed in typed_for(part))
+
+
+def typed_for(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if parameter.name != "help":
+            yield parameter.opts[0] if parameter.param_type_name == "option" else parameter.name.upper()
 
 
 @pytest.mark.parametrize(("command", "typed"), sorted(options()))

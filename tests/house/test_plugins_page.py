@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -33,15 +34,17 @@ PLAY = 'play: apologise\nchannel: desk\nclass: service\nowner: care\ntext: "{{ w
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The page's files in a package, with the entry points that the page shows."""
-    assert set(PLUGINS) == {"streak", "sheet"}
+    assert set(PLUGINS) == {"streak", "record", "sheet"}
     package, info = tmp_path / "our_plugins", tmp_path / "our_plugins-1.dist-info"
     package.mkdir()
     info.mkdir()
     for name, source in {**PLUGINS, "__init__": ""}.items():
         (package / f"{name}.py").write_text(source)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: our-plugins\nVersion: 1\n")
-    points = re.findall(r'^\[project\.entry-points\."(.+)"\]\n(\w+) = "(.+)"$', PAGE, re.MULTILINE)
-    (info / "entry_points.txt").write_text("".join(f"[{group}]\n{name} = {module}\n" for group, name, module in points))
+    (toml,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    groups = tomllib.loads(toml)["project"]["entry-points"].items()
+    points = [f"[{group}]\n" + "".join(f"{name} = {at}\n" for name, at in named.items()) for group, named in groups]
+    (info / "entry_points.txt").write_text("".join(points))
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     sinks.load.cache_clear()
@@ -54,8 +57,9 @@ def write(folder: Path, detector: str) -> Path:
     return folder
 
 
-def test_the_condition_does_what_its_tests_say(installed: Path) -> None:
-    configuration, problems = check_configuration(write(installed / "config", YAML[0]))
+@pytest.mark.parametrize("written", YAML, ids=["condition", "measure"])
+def test_a_detector_does_what_its_tests_say(written: str, installed: Path) -> None:
+    configuration, problems = check_configuration(write(installed / "config", written))
     assert not problems
     assert configuration is not None
     trials = run_tests(configuration, detectors.load())

@@ -16,7 +16,7 @@ from engine.core.learning import Learn, LearnState
 from engine.core.route import Router
 from engine.model import DAY_MS
 from engine.shells.backtest import Backtest, decision_lines
-from engine.shells.learning import kept_models
+from engine.shells.model_state import kept_models
 from engine.shells.partition import Partition
 from tests.core.leavers import DETECTOR, PROJECT, finish, partition, rows, take
 from tests.laws import crowd

@@ -25,6 +25,7 @@ from engine.spec.policies import (
     StopWords,
 )
 from engine.spec.tests import START_MS
+from engine.spec.trials import TestExpect, TestGiven
 from engine.spec.types import (
     AllOf,
     AnyOf,
@@ -37,8 +38,6 @@ from engine.spec.types import (
     EventMap,
     Firing,
     Kept,
-    TestExpect,
-    TestGiven,
     TimeFrom,
     ValueFrom,
 )

@@ -13,13 +13,6 @@ TESTS = "tests: [{name: quiet, given: [{event: app.opened, account: acme}], expe
 COUNT = "{count: app.opened, every: 1d}"
 LATER = {
     "peers": (f"watch: {{visits: {COUNT}}}\nwhen: {{visits: {{peers: 2sd}}}}\n", ["peers"]),
-    "an anomaly": (
-        "watch:\n  done: {count: app.exported, over: 1h}\n  odd: {anomaly_of: [done], needs: 300}\n"
-        "when: {odd: {above: 2}}\n",
-        ["anomaly_of"],
-    ),
-    "a drift": ("watch: {shift: {drift_of: visits}}\nwhen: {shift: {above: 1}}\n", ["drift_of"]),
-    "a forecast": ("watch: {next: {forecast_of: visits, in: 7d}}\nwhen: {next: {below: 1}}\n", ["forecast_of"]),
     "a score": (
         "watch:\n  risk:\n    score:\n      - {points: 10, firing: calm}\n      - {points: 5, happened: app.opened}\n"
         "when: {risk: {at_least: 12}}\n",

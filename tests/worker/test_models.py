@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.spec.broker import KafkaSpec
+from tests.kill.project import put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import World, working
 
@@ -35,7 +36,10 @@ def learned_from(world: World) -> set[str]:
 def test_what_was_learned_on_kafka_leads_to_what_a_backtest_decides(
     partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
-    world = new_world(kafka, partitions=partitions, events=3_000, seed=5, detectors=LEAVING).feed()
+    world = new_world(kafka, partitions=partitions, events=3_000, seed=5, detectors=LEAVING)
+    # One model hears of all customers, so what comes late tells something only in the order of the whole file.
+    put_in_order(world.folder / "data")
+    world.feed()
     with working(world, workers) as running:
         world.until_done(120, *running)
     world.verify()
@@ -43,7 +47,9 @@ def test_what_was_learned_on_kafka_leads_to_what_a_backtest_decides(
 
 
 def test_an_owner_of_models_that_dies_is_taken_over_from(kafka: KafkaSpec, new_world: NewWorld) -> None:
-    world = new_world(kafka, partitions=2, events=3_000, seed=5, detectors=LEAVING).feed()
+    world = new_world(kafka, partitions=2, events=3_000, seed=5, detectors=LEAVING)
+    put_in_order(world.folder / "data")
+    world.feed()
     with working(world, 1) as (first,):
         world.until(lambda: len(learned_from(world)) > 0, "something is learned")
         first.process.kill()

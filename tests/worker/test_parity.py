@@ -189,3 +189,55 @@ def test_courses_and_hand_offs_go_the_same_way_on_a_worker(kafka: KafkaSpec, new
     gates = {decision["gate"] for decision in decisions}
     assert gates >= {"", "goal", "replied", "suppressed", "in_course", "hand_off", "unless", "stop_if", "holdout"}
     assert {decision.get("step", "")[:6] for decision in decisions} == {"", "again", "ring", "answer"}
+
+
+SAYING = """
+  usage: {family: usage, from: "usage*.jsonl", lateness: 5s}
+  tickets: {family: ticket, from: tickets.jsonl, lateness: 1m, text: {field: body, into: score}}
+"""
+SAID = (
+    "This is terrible, the printer is broken",
+    "broken printers, again",
+    "Thank you, all is fine",
+    "Where is my parcel?",
+)
+LISTENING = """
+---
+detector: sour
+owner: support
+reason: mood
+per: customer
+watch: {mood: {average: ticket.opened, field: score, over: 2d}}
+when: {mood: {below: -0.2}}
+then: [{play: note}]
+why: "Their mood is {{ mood }}."
+---
+detector: again
+owner: support
+reason: again
+per: customer
+watch: {same: {alike: ticket.opened, field: body, over: 7d}}
+when: {same: {at_least: 2}}
+then: [{play: call}]
+why: "{{ same }} tickets on one thing."
+"""
+
+
+def test_texts_are_scored_and_compared_as_in_a_backtest(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    world = new_world(kafka, partitions=4, events=3_000, seed=5, streams=SAYING, detectors=LISTENING)
+    # A rule that one late event fulfils says when by what was heard before it, which is up to the order of two files.
+    put_in_order(world.folder / "data")
+    path = world.folder / "data" / "tickets.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(saying(line) for line in lines))
+    world.feed()
+    with working(world, 2) as running:
+        world.until_done(120, *running)
+    world.verify()
+    assert {"sour", "again"} <= {decision["detector"] for decision in world.decisions().values()}
+
+
+def saying(line: str) -> str:
+    """The same row with a text; a repeat of a row says the same."""
+    fields = json.loads(line)
+    return json.dumps(fields | {"body": SAID[sum(fields["id"].encode()) % len(SAID)]}) + "\n"

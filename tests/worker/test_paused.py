@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
@@ -13,8 +14,10 @@ from tests.worker.world import SESSION_S, Worker
 
 pytestmark = pytest.mark.slow
 
-# In the middle of a batch before and behind each write, between an intent and its send, and behind a send.
-POINTS = ("K2:1", "K3:1", "C2:1", "S3:1", "D2b:1", "D3:1")
+# In the middle of a batch before each write and behind a send; in the soak also behind a write, and between an intent
+# and its send.
+IS_LONG = int(os.environ.get("WORKER_KILLS", "30")) > 30
+POINTS = ("K2:1", "C2:1", "S3:1", "D3:1", *(("K3:1", "D2b:1") if IS_LONG else ()))
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -8,11 +8,16 @@ interval is that of a negative binomial distribution.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import TypeAlias
 
 NEWEST = 0.03  # the least weight of the newest count in the mean of its place
 LEVEL_WEEKS = 6.0  # over which the level follows
 FEWEST = 1e-3  # of expected arrivals, so that a place that was always empty has a forecast too
+MOST = 1e9  # more than that never comes
+# So many counts follow a bell closely, and the chance of none is near what a float can hold.
+MOST_COUNTED = 500.0
 
 DemandState: TypeAlias = tuple[int, list[float], list[int], float, float]
 
@@ -44,10 +49,21 @@ class Demand:
         """How many in that period, which is counted from any Monday, in the past or to come."""
         return max(FEWEST, self._means[period % len(self._means)] * self._level)
 
+    def expected_of(self, periods: Sequence[int]) -> float:
+        """How many in all of them together."""
+        return math.fsum(map(self.expected, periods))
+
     def most(self, period: int, share: float) -> int:
         """The smallest number that at least this share of such periods do not exceed."""
-        mean = self.expected(period)
-        total, chance, count = 0.0, self._none(mean), 0
+        return self.most_of((period,), share)
+
+    def most_of(self, periods: Sequence[int], share: float) -> int:
+        """As `most`, for all of them together."""
+        mean = self.expected_of(periods)
+        if -self._log_none(mean) > MOST_COUNTED:
+            wide = NormalDist(mean, math.sqrt(mean * max(1.0, self._excess)))
+            return math.ceil(wide.inv_cdf(share))
+        total, chance, count = 0.0, math.exp(self._log_none(mean)), 0
         while total + chance < share:
             total += chance
             chance *= self._grows(mean, count)
@@ -59,7 +75,7 @@ class Demand:
 
     def learn(self, period: int, count: float) -> None:
         """What came in a period that is over; each is given once, in order, empty ones too."""
-        place, mean = period % len(self._means), self.expected(period)
+        place, mean, count = period % len(self._means), self.expected(period), min(count, MOST)
         if self._counts[place]:
             known = self._means[place]
             pace = 1.0 / (LEVEL_WEEKS * len(self._means))
@@ -73,9 +89,10 @@ class Demand:
         self._counts[place] = min(self._counts[place] + 1, 1000)
         self._means[place] += max(NEWEST, 1.0 / self._counts[place]) * (count - self._means[place])
 
-    def _none(self, mean: float) -> float:
+    def _log_none(self, mean: float) -> float:
+        """The logarithm of the chance that none come."""
         excess = max(1.0, self._excess)
-        return math.exp(-mean) if excess < 1.001 else excess ** (-mean / (excess - 1.0))
+        return -mean if excess < 1.001 else -mean * math.log(excess) / (excess - 1.0)
 
     def _grows(self, mean: float, count: int) -> float:
         """How much likelier one more than `count` is than `count`."""

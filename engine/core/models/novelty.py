@@ -75,8 +75,13 @@ class Novelty:
             self._points[oldest], self._met[oldest] = self._points[-1], self._met[-1]
             del self._points[-1], self._met[-1]
             return
-        while len(self._points) == REMEMBERED:
-            self._radius = self._radius * GROWTH if self._radius > 0.0 else self._closest()
+        self._radius = self._radius * GROWTH if self._radius > 0.0 else self._closest()
+        self._merge()
+        if len(self._points) == REMEMBERED:
+            # Many steps at once, as far as to the first that merges any: after a wild value there may be thousands.
+            closest = self._closest()
+            while self._radius < closest:
+                self._radius *= GROWTH
             self._merge()
 
     def _closest(self) -> float:
@@ -101,5 +106,5 @@ class Novelty:
 
 
 def _padded(numbers: list[float]) -> Point:
-    first, second, third = (*numbers, 0.0, 0.0)[:3]
-    return first, second, third
+    width = len(numbers)
+    return numbers[0], numbers[1] if width > 1 else 0.0, numbers[2] if width > 2 else 0.0

@@ -54,8 +54,12 @@ class Departure:
         del past[self._remembered :], places[self._remembered :]
 
     def value(self, slot: Slot) -> Scalar:
-        """What was usual for the newest period."""
-        return slot[2][0][1] if slot[2] else None
+        """What was usual for the newest period, in four digits, as it is read by people."""
+        usual = slot[2][0][1] if slot[2] else None
+        if usual is None:
+            return None
+        short = float(f"{usual:.4g}")
+        return int(short) if short.is_integer() else short
 
     def verdicts(self, slot: Slot, periods: int) -> Sequence[Sequence[float | None]] | None:
         """(value, usual, spread) of the newest periods, newest first; None if there have not been so many."""
@@ -82,7 +86,10 @@ class Departure:
         least = STEADIEST * max(abs(usual), 1.0)
         if self._of_counts:
             least = max(least, math.sqrt(max(usual, 1.0)))
-        return usual, max(BELL * median(off), least)
+        # The past lies closer to its own middle than what comes will, the more so the less of it there is.
+        count = len(alike[place])
+        further = math.sqrt((count + 2) / max(1, count - 1))
+        return usual, max(BELL * further * median(off), least)
 
     def _level(self, past: Sequence[float | None], places: Sequence[int], middles: dict[int, float]) -> float:
         """How the present stands to the middle of what is remembered, by the trend of whole cycles."""

@@ -135,9 +135,11 @@ class Week:
                 at = self.moment(self.rng.randrange(days), account.offset_h)
                 self.ticket(person, at, topic, priority, self.rng.randrange(5 * MINUTE_MS, 150 * MINUTE_MS))
 
-    def ticket(self, person: Customer, at: int, topic: str, priority: str, answered_after: int) -> None:
+    def ticket(
+        self, person: Customer, at: int, topic: str, priority: str, answered_after: int, *, subject: str = ""
+    ) -> None:
         fields = {"ticket": self.book.number("ticket"), "topic": topic, "priority": priority}
-        self.book.of("tickets", "ticket.opened", at, person, fields)
+        self.book.of("tickets", "ticket.opened", at, person, fields | ({"subject": subject} if subject else {}))
         self.book.of("tickets", "ticket.answered", at + answered_after, person, fields)
         self.book.of("tickets", "ticket.closed", at + answered_after + 3 * HOUR_MS, person, fields)
 

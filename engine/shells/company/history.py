@@ -16,6 +16,9 @@ QUIET_DAYS = (-27, -26, -25, -24, -19, -11, -4)
 NEARLY_QUIET_DAYS = (-27, -26, -25, -24, -19, -11, -5, -3)
 # The last login is 13 days before the week's Monday, so that 14 days of silence end on its Tuesday.
 SILENT_DAYS = (-27, -26, -25, -20, -19, -14, -13)
+# How often a busy shop logs in on a working day, and on the days of the week in which it drops off, from its Monday on.
+USUAL_LOGINS = 8
+DROP, NEARLY_A_DROP = (8, 3, 2, 3, 8), (8, 3, 2, 7, 8)
 
 
 def introduce_everybody(week: Week) -> None:
@@ -50,6 +53,7 @@ def fall_silent(stories: Stories) -> None:
     log_in(stories, "nearly_quiet", (*NEARLY_QUIET_DAYS, 1, 2))
     last = log_in(stories, "silent", SILENT_DAYS)
     log_in(stories, "closed", SILENT_DAYS)
+    drop_off(stories)
     quiet, nearly, silent, closed = (
         ("account", stories.account(part).id) for part in ("quiet", "nearly_quiet", "silent", "closed")
     )
@@ -58,6 +62,18 @@ def fall_silent(stories: Stories) -> None:
     stories.near("Two quiet weeks, then a look or two", "three-quiet-weeks", nearly)
     stories.expect("An account falls silent", "gone-silent", silent, last + 14 * DAY_MS)
     stories.near("Silent because it left us long ago", "gone-silent", closed)
+
+
+def drop_off(stories: Stories) -> None:
+    """Plant a busy account that drops off for three days in a row, and one that is back on the third."""
+    working_days = [day for day in range(-HISTORY_DAYS, 0) if day % 7 < 5]
+    for part, week in (("dropping", DROP), ("nearly_dropping", NEARLY_A_DROP)):
+        usual = [day for day in working_days for _ in range(USUAL_LOGINS)]
+        log_in(stories, part, (*usual, *(day for day, times in enumerate(week) for _ in range(times))))
+    dropping, nearly = (("account", stories.account(part).id) for part in ("dropping", "nearly_dropping"))
+    thursday_ends = local_midnight(stories.week.start + 4 * DAY_MS, stories.account("dropping").time_zone)
+    stories.expect("A busy account drops off", "usage-below-own-normal", dropping, thursday_ends)
+    stories.near("Two slow days", "usage-below-own-normal", nearly)
 
 
 def log_in(stories: Stories, part: str, days: tuple[int, ...]) -> int:

@@ -37,6 +37,8 @@ ACCOUNT_PARTS: Mapping[str, Mapping[str, str]] = {
     "nearly_quiet": {"stage": "live"},
     "silent": {"stage": "live"},
     "closed": {"stage": "closed"},
+    "dropping": {"stage": "live"},
+    "nearly_dropping": {"stage": "live"},
     "surging": {"stage": "live"},
     "nearly_surging": {"stage": "live"},
     "souring": {"stage": "live"},
@@ -51,8 +53,8 @@ CUSTOMER_PARTS = (
     "card_holder", "forgetful", "locked_out", "nearly_forgetful", "everywhere", "traveller", "repeating",
     "nearly_repeating", "unanswered", "unshipped",
 )  # fmt: skip
-# Whose people hardly log in, or not at all; everybody else logs in on every working day.
-QUIET_PARTS = frozenset({"quiet", "nearly_quiet", "silent", "closed"})
+# Whose logins the stories tell; everybody else logs in on every working day.
+QUIET_PARTS = frozenset({"quiet", "nearly_quiet", "silent", "closed", "dropping", "nearly_dropping"})
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

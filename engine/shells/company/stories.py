@@ -14,6 +14,8 @@ from engine.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from engine.shells.company.background import Week
 from engine.shells.company.people import Account, Customer
 
+ONE_ISSUE = ("The label printer is broken", "Printer does not print labels", "No labels again, printing fails")
+THREE_ISSUES = ("The label printer is broken", "Customs papers were refused", "A box came back damaged")
 FLIPS = ("autopay.started", "autopay.stopped", "autopay.started", "autopay.stopped")
 
 
@@ -77,6 +79,7 @@ class Stories:
         self.a_carrier_fails()
         self.an_order_is_not_handed_over()
         self.accounts_grow()
+        self.an_issue_comes_back()
 
     # ---- small helpers that read as sentences below
 
@@ -135,6 +138,20 @@ class Stories:
         for day, topic in ((-12, "damage"), (1, "damage"), (3, "claim")):
             self.week.ticket(other, self.on(day, 13), topic, "normal", 30 * MINUTE_MS)
         self.near("Three tickets, but not on one topic", "same-topic-again", ("matter", f"{other.id}|damage"))
+
+    def an_issue_comes_back(self) -> None:
+        """Three tickets in three drawers, one person's on one issue and another's on three. Nothing is left to chance
+        here, so that the week around it stays what it was.
+        """
+        times = [self.week.start + day * DAY_MS + 10 * HOUR_MS for day in (-21, -8, 3)]
+        for part, subjects in (("growing", ONE_ISSUE), ("big", THREE_ISSUES)):
+            person = self.week.people.of(self.account(part))[0]
+            for at, topic, subject in zip(times, ("label", "claim", "damage"), subjects, strict=True):
+                self.week.ticket(person, at, topic, "normal", 45 * MINUTE_MS, subject=subject)
+            whose = ("customer", person.id)
+            if part == "growing":
+                self.expect("The same trouble in other words, for the third time", "same-issue-again", whose, times[2])
+        self.near("Three tickets about three things", "same-issue-again", whose)
 
     def an_answer_is_overdue(self) -> None:
         at = self.on(2, 9.5)

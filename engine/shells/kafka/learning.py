@@ -20,7 +20,7 @@ from engine.model import StreamResumed, StreamStalled, Tick
 from engine.shells.kafka import wire
 from engine.shells.kafka.replica import Replica
 from engine.shells.kafka.stage import Out
-from engine.shells.learning import key_of, trusted
+from engine.shells.model_state import key_of, trusted
 
 OWNER = 0  # the partition of decide
 FACT, ANSWERS = "models", "answers"

@@ -1,0 +1,111 @@
+"""How many will come in the next hours or days, by what is usual at that time of the week.
+
+Use it to see beforehand that a queue will get more than its people can take. The value is what is expected in all of
+the time ahead together, the running period included; with `at: 80%` it is the number that four in five such times do
+not exceed. It says nothing before it has seen two weeks. It knows nothing of holidays, or of what is new.
+
+    watch:
+      arrivals: {count: ticket.opened, every: 1h}
+      coming:   {forecast_of: arrivals, ahead: 4h, at: 80%}
+    when: {coming: {above: 40}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from engine.core.models.demand import Demand
+from engine.core.models.stored import stored
+from engine.core.periods import local_ms
+from engine.model import DAY_MS, HOUR_MS, WEEK_MS, Scalar
+from engine.ports import As, Known, Learner, OptionProblem, Slot
+
+# Before that, a forecast is a guess.
+WEEKS = 2
+# 1970 began on a Thursday.
+MONDAY_MS = 4 * DAY_MS
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    of: Annotated[tuple[str, ...], As.MEASURES, "the measure, by the calendar: a count per hour or day"]
+    ahead: Annotated[int, As.DURATION, "how far ahead: some of its periods, all of them together; a week at most"]
+    at: Annotated[float, As.SHARE, "the number that this share of such times do not exceed; else what is expected"] = 0
+
+
+class Forecast:
+    """Slot: [what is coming or None, the model]; 1.7 kB for hours."""
+
+    def __init__(self, options: Options, period_ms: int) -> None:
+        self.identity = f"forecast {options.ahead} {options.at} {period_ms}"
+        self._period_ms, self._places = period_ms, WEEK_MS // period_ms
+        self._ahead, self._at = max(1, options.ahead // period_ms), options.at
+
+    def fresh(self) -> Slot:
+        return [None, None]
+
+    def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
+        """Learn what came in the period that `at` was the end of, and look ahead from there."""
+        model = Demand(self._places, slot[1])
+        came = values[0]
+        if isinstance(came, int | float):
+            model.learn(self._place(at, known.zone), max(0.0, float(came)))
+            slot[1] = stored(model.state())
+        slot[0] = self._coming(model, at, known.zone) if model.weeks >= WEEKS else None
+
+    def _coming(self, model: Demand, at: int, zone: str) -> float:
+        # The middle of each period, which is in it also when the clocks change.
+        middles = [at + round((ahead + 0.5) * self._period_ms) for ahead in range(self._ahead)]
+        places = [self._place(middle, zone) for middle in middles]
+        return float(model.most_of(places, self._at)) if self._at else model.expected_of(places)
+
+    def _place(self, at: int, zone: str) -> int:
+        """In the week as it is there, from Monday on."""
+        return (local_ms(at, zone) - MONDAY_MS) % WEEK_MS // self._period_ms
+
+    def value(self, slot: Slot) -> Scalar:
+        coming: float | None = slot[0]
+        return coming
+
+
+class ForecastOf:
+    words = ("forecast_of",)
+    options = Options
+    samples_per_window = 1
+
+    def problems(self, word: str, options: Options) -> Sequence[OptionProblem]:
+        if len(options.of) > 1:
+            return [OptionProblem("of", "too-many-measures", "it looks ahead for one measure - write a line for each")]
+        return ()
+
+    def percentile(self, word: str, share: float) -> float | None:
+        return None
+
+    def period_problems(self, word: str, options: Options, period: str) -> Sequence[OptionProblem]:
+        """Periods that have a place in the week, and as many of them as make the time ahead."""
+        name, period_ms = options.of[0], _length_ms(period)
+        if not period_ms:
+            fault = f"it looks ahead by hours or days - give '{name}' every: 1h or every: 1d"
+            return [OptionProblem("of", "bad-forecast", fault)]
+        if options.ahead % period_ms or options.ahead > WEEK_MS:
+            fault = f"'ahead' is made of whole periods of '{name}', here {period}, and a week is the most"
+            return [OptionProblem("ahead", "bad-forecast", fault)]
+        return ()
+
+    def learner(self, word: str, options: Options) -> Learner:
+        return Forecast(options, HOUR_MS)
+
+    def learner_of(self, word: str, options: Options, period: str) -> Learner:
+        return Forecast(options, _length_ms(period))
+
+
+def _length_ms(period: str) -> int:
+    """0 for what has no place in the week."""
+    if period == "1d":
+        return DAY_MS
+    return int(period.removesuffix("h")) * HOUR_MS if period.endswith("h") else 0
+
+
+KINDS = (ForecastOf(),)
