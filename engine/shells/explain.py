@@ -18,6 +18,7 @@ from engine.shells.incidents import member_line, roll_lines
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
+from engine.spec.departures import WHY
 from engine.spec.types import FIRST_STEP
 
 # What was decided for a unit at a moment.
@@ -161,6 +162,8 @@ def told(reading: Reading) -> str:
     if is_sequence:
         began = "has not come" if reading.value is None else f"began {value} ago"
         return f"{reading.measure}: {began}, {_compared(reading)} {limit}: {_verdict(reading)}"
+    if reading.measure.startswith(WHY):
+        return f"{reading.measure.removeprefix(WHY)} is moved by: {value}"
     if not reading.comparator:
         return f"{reading.measure} is {value}"
     row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row else ""
