@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xxhash import xxh3_64_intdigest
-
 from engine.core.digest import digest
-from engine.core.examples import Example, Number, Snapshot, Treatment, numbers_in
+from engine.core.examples import Example, Number, Snapshot, Treatment, numbers_in, who_of
 from engine.core.matching import compile_where
 from engine.core.models.classifiers import chance_at
 from engine.core.state import Entity
@@ -126,7 +124,7 @@ class Asking:
             Example(
                 model=self.model,
                 known_at=at,
-                who=xxh3_64_intdigest(f"{entity.kind}:{entity.key}".encode()),
+                who=who_of(entity.kind, entity.key),
                 asked_at=question[ASKED_AT],
                 values=tuple(question[FEATURES]),
                 came_at=question[CAME_AT],

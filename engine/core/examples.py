@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
 from engine.core.models.classifiers import parts_of
 from engine.model import HOUR_MS, Scalar
@@ -115,6 +116,11 @@ class Models:
         """Oldest first, so that putting them one after the other gives the same."""
         for kept in self._snapshots.values():
             yield from reversed(kept)
+
+
+def who_of(kind: str, key: str) -> int:
+    """The number of an entity in its examples: the same for ever, and no name."""
+    return xxh3_64_intdigest(f"{kind}:{key}".encode())
 
 
 # ---- numbers

@@ -91,6 +91,14 @@ class Learn:
                 self.waiting[key] = example
                 self.fresh.append(example)
 
+    def forget(self, who: int) -> list[Example]:
+        """Drop the answers of somebody that were not learned yet. Returns them."""
+        gone = [example for example in self.waiting.values() if example.who == who]
+        for example in gone:
+            del self.waiting[example.model, example.who, example.asked_at]
+        self.fresh = [example for example in self.fresh if example.who != who]
+        return gone
+
     def saved(self) -> None:
         """All that is here is kept somewhere."""
         self.fresh, self.given, self.has_learned, self.has_changed = [], [], False, False

@@ -84,6 +84,14 @@ def kept_models(store: Store) -> tuple[LearnState, list[Example]]:
     return state, list(_waiting(store.db))
 
 
+def forget(store: Store, who: int) -> int:
+    """Drop the answers of somebody that were not learned yet, in the transaction at hand. Returns how many."""
+    rows = store.db.execute("SELECT seq, record FROM answers").fetchall()
+    gone = [(seq,) for seq, record in rows if msgspec.msgpack.decode(record, type=Example).who == who]
+    store.db.executemany("DELETE FROM answers WHERE seq = ?", gone)
+    return len(gone)
+
+
 def _waiting(db: sqlite3.Connection) -> Iterator[Example]:
     # What an earlier version wrote may be looked at before this one has run on it.
     if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'answers'").fetchone():

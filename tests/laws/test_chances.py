@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 import orjson
 import pytest
-from xxhash import xxh3_64_intdigest
 
 from engine.core.chain import Chain
-from engine.core.examples import Example
+from engine.core.examples import Example, who_of
 from engine.core.learning import Learn, LearnState
 from engine.core.route import Router
 from engine.model import DAY_MS
@@ -122,7 +121,7 @@ def orders_at(known: list[tuple[int, str]], at: int) -> int:
 
 
 def digest_of(name: str) -> int:
-    return xxh3_64_intdigest(f"customer:{name}".encode())
+    return who_of("customer", name)
 
 
 def test_a_model_that_needs_more_than_there_is_never_says_anything(tmp_path: Path) -> None:

@@ -50,10 +50,10 @@ def test_an_owner_of_models_that_dies_is_taken_over_from(kafka: KafkaSpec, new_w
     world = new_world(kafka, partitions=2, events=3_000, seed=5, detectors=LEAVING)
     put_in_order(world.folder / "data")
     world.feed()
-    with working(world, 1) as (first,):
-        world.until(lambda: len(learned_from(world)) > 0, "something is learned")
-        first.process.kill()
-        first.process.wait()
+    first = world.worker("a")
+    world.until(lambda: len(learned_from(world)) > 0, "something is learned")
+    first.process.kill()
+    first.process.wait()
     with working(world, 1) as running:
         world.until_done(120, *running)
     world.verify()

@@ -206,6 +206,7 @@ class DecidePartition(Remembering):
         strip_units(self._memory.units, self.replica.units_naming(erase.key), name)
         self._strip_pending(name)
         self._assigning.forget(name)
+        self._owner.forget(erase.entity, erase.key)
         self._forgetting.ask()
 
     def _strip_pending(self, name: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.core.examples import IN_FORCE_AFTER_MS, Example, Models, sealed
+from engine.core.examples import IN_FORCE_AFTER_MS, Example, Models, sealed, who_of
 from engine.core.learning import Learn, LearnState, day_after
 from engine.core.plan import Plan
 from engine.core.progress import Notice
@@ -60,6 +60,12 @@ class Owner:
     def pass_time(self, until: int) -> None:
         """All answers of before that time are here."""
         self._learn.on_tick(until)
+
+    def forget(self, kind: str, key: str) -> None:
+        """Drop the answers of somebody that were not learned yet."""
+        for example in self._learn.forget(who_of(kind, key)):
+            self._rows.pop(_row_of(example), None)
+            self._replica.row(ANSWERS, _row_of(example), None)
 
     def settle(self) -> None:
         """Into the commit to come."""
