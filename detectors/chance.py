@@ -1,7 +1,8 @@
 """The chance that something will happen, from measures of the same detector: learned from what came of others.
 
 Use it where many entities go the same way and what became of them is known in the end: who cancelled, who bought again.
-It says nothing before enough answers are known, of the rarer kind as well, and nothing that one entity alone shows.
+It says nothing before enough answers are known, of the rarer kind as well. It knows nothing of what is in no measure,
+and cannot tell what caused what.
 
     watch:
       logins: {count: usage.login, over: 28d}
