@@ -62,7 +62,8 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """What a model had learned at a moment, enough to tell chances. `model` is the digest of what is asked and from
-    which measures, so one that was made for others never fits. `means` are those of the numbers.
+    which measures, so one that was made for others never fits. `means` are those of the numbers. `lows` and `highs` are
+    the ends of what was learned from, by measure: what lies beyond is taken for the end, as nothing is known of it.
     """
 
     model: str
@@ -72,6 +73,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     yes: int
     means: list[float]
     learned: dict[str, list[float]]
+    lows: list[Number] = []
+    highs: list[Number] = []
     format: int = 1
 
     def is_enough(self, needs: int) -> bool:
@@ -79,14 +82,18 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         return self.examples >= needs and min(self.yes, self.examples - self.yes) >= max(1, needs // 10)
 
     def log_odds(self, learner: str, values: Sequence[Number]) -> float:
-        return math.fsum(parts_of(learner, self.learned[learner], numbers_of(values)))
+        return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
 
     def pushes(self, learner: str, values: Sequence[Number]) -> list[float]:
         """By how much each measure moves the log odds away from those of somebody average."""
-        here = parts_of(learner, self.learned[learner], numbers_of(values))
+        here = parts_of(learner, self.learned[learner], self._seen(values))
         there = parts_of(learner, self.learned[learner], self.means)
         off = [a - b for a, b in zip(here, there, strict=True)]
         return [math.fsum(off[at : at + PER_MEASURE]) for at in range(1, len(off), PER_MEASURE)]
+
+    def _seen(self, values: Sequence[Number]) -> list[float]:
+        bounds = zip(values, self.lows, self.highs, strict=True)
+        return numbers_of([bounded(value, low, high) for value, low, high in bounds])
 
 
 class Models:
@@ -133,6 +140,13 @@ PER_MEASURE = 3
 def numbers_in(values: Sequence[Scalar]) -> list[Number]:
     """What can be calculated with; yes and no are 1 and 0, a text is as unknown as what is missing."""
     return [float(value) if isinstance(value, int | float) and math.isfinite(value) else None for value in values]
+
+
+def bounded(value: Number, low: Number, high: Number) -> Number:
+    """The nearest that is not beyond either end; an end that is None is not known."""
+    if value is None or low is None or high is None:
+        return value
+    return min(max(value, low), high)
 
 
 def numbers_of(values: Sequence[Number]) -> list[float]:

@@ -123,7 +123,8 @@ def test_nothing_is_said_of_what_was_never_judged() -> None:
 
 # ---- snapshots
 
-SNAPSHOT = Snapshot("m", 3, 5, 20, 4, [1.0, 2.0, 1.0, 0.0], {"logistic_regression": [0.5, -1.0, 0.0, 0.0]})
+LEARNED = {"logistic_regression": [0.5, -1.0, 0.0, 0.0]}
+SNAPSHOT = Snapshot("m", 3, 5, 20, 4, [1.0, 2.0, 1.0, 0.0], LEARNED, [0.0], [math.expm1(4.0)])
 
 
 def test_a_snapshot_is_taken_only_with_our_signature() -> None:
@@ -139,6 +140,15 @@ def test_what_moves_a_chance_is_told_against_somebody_average() -> None:
     assert SNAPSHOT.pushes("logistic_regression", [math.expm1(2.0)]) == [0.0]
     assert SNAPSHOT.pushes("logistic_regression", [0.0]) == [2.0]
     assert SNAPSHOT.pushes("logistic_regression", [None]) == [2.0]
+
+
+def test_what_lies_beyond_all_that_was_learned_from_is_taken_for_its_end() -> None:
+    assert SNAPSHOT.log_odds("logistic_regression", [1e9]) == SNAPSHOT.log_odds(
+        "logistic_regression", [math.expm1(4.0)]
+    )
+    assert SNAPSHOT.log_odds("logistic_regression", [-5.0]) == SNAPSHOT.log_odds("logistic_regression", [0.0])
+    never = msgspec.structs.replace(SNAPSHOT, lows=[None], highs=[None])
+    assert never.log_odds("logistic_regression", [math.expm1(6.0)]) == pytest.approx(-5.5)
 
 
 def test_enough_means_enough_of_the_rarer_kind_too() -> None:
