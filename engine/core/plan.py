@@ -18,12 +18,22 @@ from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
 from engine.core.learned import Memory, by_period, by_step, learned_of, usual_of
-from engine.core.meanings import departure_of, meaning_of, most_in_a_row, usual_of_what
+from engine.core.meanings import departure_of, meaning_of, most_in_a_row, sampling_of, usual_of_what
 from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
-from engine.ports import Condition, ConditionKind, LearnedKind, Learner, MeasureKind, OfPeriods, Plugins, Tracker
+from engine.ports import (
+    Condition,
+    ConditionKind,
+    LearnedKind,
+    Learner,
+    MeasureKind,
+    OfPeriods,
+    Plugins,
+    Sampling,
+    Tracker,
+)
 from engine.spec.departures import USUAL
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.types import (
@@ -293,11 +303,11 @@ class _KindCompiler:
 
     def _learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
         kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
-        period = next(each.period for each in spec.watch if each.name == measure.inputs[0])
-        learner = _learner(kind, measure, period)
+        sampling = sampling_of(measure, spec)
+        learner = _learner(kind, measure, sampling)
         parts = [found[name] for name in measure.inputs]
         at, memory = self._memory(learner, [meaning_of(name, spec) for name in measure.inputs], measure.step_ms)
-        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, period)
+        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, sampling.period)
         return learned_of(measure.name, at, memory, parts, clock)
 
     def _usual(self, name: str, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
@@ -347,9 +357,9 @@ class _KindCompiler:
         return msgspec.structs.replace(ops, glance=compile_glance(ops.asked, self._trackers))
 
 
-def _learner(kind: LearnedKind, measure: MeasureSpec, period: str) -> Learner:
+def _learner(kind: LearnedKind, measure: MeasureSpec, sampling: Sampling) -> Learner:
     if isinstance(kind, OfPeriods):
-        return kind.learner_of(measure.word, measure.options, period)
+        return kind.learner_of(measure.word, measure.options, sampling)
     return kind.learner(measure.word, measure.options)
 
 
