@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint units kafka bench bench-kafka bench-quality soak lock clean
+.PHONY: help setup demo test lint units kafka broker bench bench-kafka bench-quality soak lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ $(KAFKA)/.ready: tests/kafka/pom.xml
 	mvn -q -B -f tests/kafka/pom.xml -Dkafka.version=$(KAFKA_VERSION) \
 	    dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(KAFKA)
 	@touch $@
+
+broker: $(READY) $(KAFKA)/.ready ## Run that Kafka at 127.0.0.1:9092 to try a worker with, until Ctrl-C
+	@$(BIN)/python -m tests.kafka.broker
 
 bench: $(READY) ## Measure speed and print the figures
 	$(BIN)/python benchmarks/core.py

@@ -20,7 +20,7 @@ import msgspec
 import xxhash
 
 from engine.core.matching import compile_where, read_path
-from engine.core.sketch import TAKEN_APART, is_word, likeness, plain, sketch_of
+from engine.core.sketch import TAKEN_APART, is_alike, is_word, plain, sketch_of
 from engine.model import Event, Scalar
 from engine.ports import NEVER, As, FieldTest, Known, OptionProblem, Reader, Slot, Tracker
 from engine.spec.conditions import MOST
@@ -97,7 +97,7 @@ class Messages:
         while reached:
             one, left = reached.pop(), []
             for other in others:
-                if likeness(one, other) >= least:
+                if is_alike(one, other, least):
                     reached.append(other)
                     count += 1
                 else:

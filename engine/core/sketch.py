@@ -76,6 +76,13 @@ def likeness(one: Collection[int], other: Collection[int]) -> float:
     return sum(digest in both for digest in smallest) / len(smallest)
 
 
+def is_alike(one: frozenset[int], other: frozenset[int], least: float) -> bool:
+    """Is their likeness that much at least? Most pairs have too little in common for it, which is soon told."""
+    both = len(one & other)
+    compared = min(KEPT, len(one) + len(other) - both)
+    return both > 0 and both / compared >= least and likeness(one, other) >= least
+
+
 def words_of(text: str, left_out: Collection[str] = ()) -> Iterator[str]:
     """The words that may tell what it is about, in order."""
     for word in _WORD.findall(_LEFT_OUT.sub(" ", plain(text[:READ_CHARS]))):

@@ -10,7 +10,7 @@ from engine.core.plan import Plan
 from engine.errors import OperatorError
 from engine.model import Decision
 from engine.ports import NEVER
-from engine.shells.explain import priority_lines, result_of, told
+from engine.shells.explain import in_turn, priority_lines, result_of, told
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
@@ -91,7 +91,7 @@ def _lines(found: About) -> Iterator[str]:
         yield f"Nothing was decided about {found.entity}{span}: no signal that leads to a play has opened."
     for at in sorted({one.at for one in found.decisions}):
         yield moment(iso(at))
-        for decision in (one for one in found.decisions if one.at == at):
+        for decision in in_turn([one for one in found.decisions if one.at == at]):
             yield from _decision(decision)
     for each in found.waiting:
         until = f"until {moment(each.until)}" if each.until else "until its gathering closes"

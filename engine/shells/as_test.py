@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.core.fanout import ASK
 from engine.core.plan import Plan
 from engine.core.route import Router, Watched
 from engine.core.unit_state import UnitState
@@ -42,7 +43,8 @@ def as_test(store: Store, plan: Plan, plugins: Plugins, detector: str, key: str,
     spec = next((one for one in plan.configuration.detectors if one.name == detector), None)
     if spec is None:
         raise OperatorError(f"there is no detector {detector!r}; there are: {', '.join(sorted(plan.detectors))}")
-    fired = [s for s in store.signals(detector, key) if s.state == "firing" and (at is None or s.at <= at)]
+    opened = [s for s in store.signals(detector, key) if s.state == "firing" and (at is None or s.at <= at)]
+    fired = [s for s in opened if not _asks(s)]
     if not fired:
         raise OperatorError(f"{detector} has not fired for {spec.per} {key!r}; there is nothing to make a test of")
     signal = fired[-1]
@@ -57,6 +59,11 @@ def as_test(store: Store, plan: Plan, plugins: Plugins, detector: str, key: str,
                 gates = {each.play: each.gate for each in decisions if each.signal_id == one.id}
                 return "\n".join(_yaml(spec, test, one, gates))
     raise OperatorError(f"its last {min(len(events), MOST_EVENTS)} events do not make {detector} fire by themselves")
+
+
+def _asks(signal: Signal) -> bool:
+    """Whether it only asks a person about a group's members, and so is no firing of the group."""
+    return signal.member is not None and signal.member.step == ASK
 
 
 def _refuse_member(signal: Signal) -> None:

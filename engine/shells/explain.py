@@ -8,15 +8,17 @@ from typing import TypeAlias
 
 from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
+from engine.core.incidents import is_verdict
 from engine.core.moments import spoken_length
 from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
-from engine.model import RESULTS, Decision, Reading, Signal
+from engine.model import RESULTS, Decision, Outcome, Reading, Signal
 from engine.shells.incidents import member_line, roll_lines
 from engine.shells.partition import open_chain
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
+from engine.spec.departures import WHY
 from engine.spec.types import FIRST_STEP
 
 # What was decided for a unit at a moment.
@@ -79,7 +81,7 @@ def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | No
     if not signals:
         yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
-    for signal in signals:
+    for signal in sorted(signals, key=lambda one: (one.at, one.state, is_verdict(one))):
         passed_on = member_line(signal)
         if passed_on:
             yield passed_on
@@ -109,7 +111,7 @@ def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> I
     """What was decided of each play, in order of time, beside what else was decided for the unit at that moment."""
     for at in sorted({decision.at for decision in decisions}):
         when = "" if at == signal.at else f"{moment(iso(at))}  "
-        for decision in (one for one in decisions if one.at == at):
+        for decision in in_turn([one for one in decisions if one.at == at]):
             yield f"  {when}{result_of(decision)}"
             yield from priority_lines(decision)
         for other in others(signal.unit, at):
@@ -119,6 +121,16 @@ def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> I
     why = next((decision.why for decision in decisions if decision.why), "")
     if why:
         yield f"  {why}"
+
+
+def in_turn(decisions: Sequence[Decision]) -> list[Decision]:
+    """Of one moment: each play by itself, and that it was held before what became of it."""
+    plays = list(dict.fromkeys(decision.play for decision in decisions))
+
+    def turn(one: Decision) -> tuple[int, bool, bool]:
+        return plays.index(one.play), one.outcome is not Outcome.HELD, one.outcome in RESULTS
+
+    return sorted(decisions, key=turn)
 
 
 def result_of(decision: Decision) -> str:
@@ -150,6 +162,8 @@ def told(reading: Reading) -> str:
     if is_sequence:
         began = "has not come" if reading.value is None else f"began {value} ago"
         return f"{reading.measure}: {began}, {_compared(reading)} {limit}: {_verdict(reading)}"
+    if reading.measure.startswith(WHY):
+        return f"{reading.measure.removeprefix(WHY)} is moved by: {value}"
     if not reading.comparator:
         return f"{reading.measure} is {value}"
     row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row else ""

@@ -46,7 +46,8 @@ def _report(play: str, signals: list[Signal]) -> FanOutReport:
 
 def fan_out_lines(reports: Iterable[FanOutReport]) -> Iterator[str]:
     for one in reports:
-        asked = f"; a person asked first {one.asked} times" if one.asked else ""
+        often = "once" if one.asked == 1 else f"{one.asked:,} times"
+        asked = f"; a person asked first, {often}" if one.asked else ""
         times = "1 incident" if one.incidents == 1 else f"{one.incidents:,} incidents"
         yield f"  {one.play}: {one.addressed:,} members in {times}, {one.most:,} in one at most{asked}"
 

@@ -31,7 +31,7 @@ FILE = "state.db"
 LOCK = "lock"
 ERASED = "erased"
 # Grows with every change of the tables; an older engine refuses a newer file.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CHECK_BYTES = 4
 # A file up to this size is checked page by page at every start, in a second or two.
 CHECKED_AT_START_BYTES = 512 * 1024 * 1024
@@ -56,6 +56,7 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS dead_letters (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, stream TEXT NOT NULL, stored_at INTEGER NOT NULL,
         record BLOB NOT NULL) STRICT""",
+    "CREATE TABLE IF NOT EXISTS answers (seq INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL) STRICT",
     "CREATE INDEX IF NOT EXISTS signals_of ON signals (detector, key, at)",
     "CREATE INDEX IF NOT EXISTS decisions_of ON decisions (detector, key, at)",
     "CREATE INDEX IF NOT EXISTS decisions_at ON decisions (at)",
@@ -311,7 +312,12 @@ class Store:
 def read_only(folder: Path) -> Store:
     """A view for `explain` and the like: takes no lock and writes nothing, also while the engine runs."""
     if not (folder / FILE).exists():
-        raise OperatorError(f"{folder} holds no {FILE}; name the data folder of a `beforehand run` with --state")
+        if (folder / "decide").is_dir():
+            raise OperatorError(
+                f"{folder} belongs to a `beforehand worker`, whose memory is on Kafka: "
+                "`beforehand export KIND:ID --kafka` prints what it holds; approve, erase and replay take --kafka, too"
+            )
+        raise OperatorError(f"{folder} holds no {FILE}; name the state folder of a `beforehand run` with --state")
     store = Store.__new__(Store)
     store.folder = folder
     store.db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)

@@ -92,7 +92,7 @@ class _Reading:
             self._world.report.error(written.nodes["contact"], "no-effect", message)
         changed = changing | {name for arm in arms.values() for name in _played(arm)}
         asked = [*self._asking_plays(key.text), *self._asking_detectors(key.text)]
-        if not changed and not asked and arms:
+        if not changed and not asked and arms and self._all_are_sound():
             message = f"no arm changes anything, and nothing asks for 'variant: {{{key.text}: ...}}'"
             self._world.report.error(key, "no-effect", message)
         for name in sorted(changed):
@@ -100,6 +100,12 @@ class _Reading:
             if other != key.text:
                 message = f"'{other}' changes '{name}' already - one experiment at a time, or nobody knows what worked"
                 self._world.report.error(key, "two-experiments", message)
+
+    def _all_are_sound(self) -> bool:
+        """Whether every play and detector could be read; of one that was not, nobody knows what it asks for."""
+        return all(play.spec for play in self._catalog.plays.values()) and all(
+            detector.spec for detector in self._catalog.detectors.values()
+        )
 
     def _asking_plays(self, experiment: str) -> Iterator[str]:
         specs = {name: play.spec for name, play in self._catalog.plays.items()}

@@ -165,12 +165,17 @@ def read_fan_out(document: FanOutDocument | None) -> FanOutSpec:
 
 
 def check_fan_out(
-    detectors: Iterable[DetectorSpec], plays: Mapping[str, PlaySpec], project: ProjectSpec, world: World
+    detectors: Iterable[DetectorSpec],
+    plays: Mapping[str, PlaySpec],
+    project: ProjectSpec,
+    node: Node | None,
+    world: World,
 ) -> None:
-    """What spans several documents: to whom the plays go, and how an approval would come."""
+    """What spans several documents: to whom the plays go, and how an approval would come. `node` is `fan_out`."""
     policy = project.policies.fan_out
     if policy.ask:
-        _check_asking(policy.ask, project.place, plays, world)
+        asks = node.get("ask") if isinstance(node, MappingNode) else None
+        _check_asking(policy.ask, asks.place if asks else project.place, plays, world)
     stream = carries_verdicts(project)
     if stream is not None and (stream.maps or stream.format != "jsonl"):
         message = f"'{stream.name}' brings {APPROVED}, which is written as it is - leave out 'map' and 'format: csv'"

@@ -30,6 +30,8 @@ from engine.spec.snoozes import read_snoozes
 from engine.spec.types import Configuration, DetectorSpec, Place, PlaySpec, ProjectSpec
 from engine.spec.world import World
 
+# Of a file with such a problem, a part or all was not read.
+_UNREADABLE = frozenset(("yaml", "encoding", "too-large", "too-deep", "too-many-nodes"))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -77,12 +79,19 @@ def load_all(
     check_reviews(project.policies.review, node.get("review") if node else None, shares, report)
     snoozes = files.snooze_documents(folder, report)
     project = _with_snoozes(project, snoozes, world)
-    _check_fan_out(read_detectors, read_plays, project, world)
-    problems = sorted(set(report.problems))
+    _check_fan_out(read_detectors, read_plays, project, node, world)
+    problems = sorted(set(_less_what_follows(report.problems)))
     if report.errors or node is None:
         return None, problems
     found = _configuration(folder, (node, *snoozes), project, read_detectors, read_plays)
     return replace(found, experiments=experiments), problems
+
+
+def _less_what_follows(problems: list[Problem]) -> list[Problem]:
+    """While a file cannot be read, nobody knows what it holds: that a play or detector is missing is not said."""
+    if any(problem.code in _UNREADABLE for problem in problems):
+        return [problem for problem in problems if problem.code not in ("unknown-play", "unknown-detector")]
+    return problems
 
 
 def _world(
@@ -188,9 +197,16 @@ def _with_snoozes(project: ProjectSpec, documents: list[MappingNode], world: Wor
     return replace(project, policies=replace(project.policies, snoozes=snoozes)) if snoozes else project
 
 
-def _check_fan_out(detectors: list[ReadDetector], plays: list[ReadPlay], project: ProjectSpec, world: World) -> None:
+def _check_fan_out(
+    detectors: list[ReadDetector],
+    plays: list[ReadPlay],
+    project: ProjectSpec,
+    node: MappingNode | None,
+    world: World,
+) -> None:
     sound = {play.name: play.spec for play in plays if play.spec}
-    check_fan_out([detector.spec for detector in detectors if detector.spec], sound, project, world)
+    where = node.get("fan_out") if node else None
+    check_fan_out([detector.spec for detector in detectors if detector.spec], sound, project, where, world)
     by_name = {play.name: play for play in plays}
     asking = by_name.get(project.policies.fan_out.ask)
     for detector in detectors if asking else ():

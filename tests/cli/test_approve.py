@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.shells.explain import in_turn
 from engine.shells.store import read_only
 from tests.cli.conftest import Beforehand
 from tests.core import regions
@@ -136,3 +137,17 @@ def test_an_export_says_which_groups_know_somebody(project: Project) -> None:
         "seen_with": {"account": "a7", "order": "o7"},
         "facts": {"new_date": "Friday"},
     }
+
+
+def test_that_somebody_was_asked_is_no_firing_to_make_a_test_of(project: Project) -> None:
+    made = project.say("explain", "regional-delivery-trouble", "north", "--as-test")
+    assert "fired: north" in made.stdout, made.stderr
+
+
+def test_of_one_moment_it_is_told_first_that_it_was_held(project: Project) -> None:
+    project.approve(project.waiting[:6])
+    project.run()
+    store = read_only(project.folder / "state")
+    held, chosen = (one for one in store.decisions() if one.recipient == "customer:c60")
+    store.db.close()
+    assert in_turn([chosen, held]) == [held, chosen]

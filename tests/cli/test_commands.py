@@ -16,9 +16,9 @@ def test_a_project_made_by_init_is_sound_tested_and_finds_things(tmp_path: Path,
     made = quickly("init", "northwind")
     assert made.stdout.endswith("next: cd northwind && beforehand check && beforehand backtest\n")
     config, data = ("--config", "northwind/config"), ("--data", "northwind/data")
-    assert quickly("check", *config).stdout == "northwind/config: 16 detectors, 18 plays, all sound\n"
+    assert quickly("check", *config).stdout == "northwind/config: 17 detectors, 19 plays, all sound\n"
     tested = quickly("test", *config)
-    assert (tested.returncode, tested.stdout) == (0, "36 passed, 0 failed\n")
+    assert (tested.returncode, tested.stdout) == (0, "39 passed, 0 failed\n")
     report = quickly("backtest", *config, *data).stdout
     assert "Nothing was sent. What would have been done:" in report
     assert "dead_letter" not in report
@@ -66,7 +66,7 @@ def test_warnings_are_told_and_the_configuration_is_sound(gym: Path, quickly: Be
 
 
 def test_check_without_a_project_says_that_it_looked_at_the_catalog(tmp_path: Path, quickly: Beforehand) -> None:
-    assert quickly("check").stdout.startswith("no config folder here; the catalog that comes with beforehand: 16 det")
+    assert quickly("check").stdout.startswith("no config folder here; the catalog that comes with beforehand: 17 det")
 
 
 def test_check_of_a_folder_that_is_not_there_says_so(tmp_path: Path, quickly: Beforehand) -> None:

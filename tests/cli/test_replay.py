@@ -67,3 +67,8 @@ def test_a_folder_without_state_is_refused_and_left_alone(gym: Path, beforehand:
     assert found.returncode == 1
     assert "holds no state.db" in found.stderr
     assert not (gym / "state").exists()
+
+
+def test_the_state_folder_of_a_worker_is_told_from_that_of_a_run(gym: Path, beforehand: Beforehand) -> None:
+    (gym / "state" / "decide").mkdir(parents=True)
+    assert "state belongs to a `beforehand worker`" in beforehand("explain", "stayed-away", "ada").stderr

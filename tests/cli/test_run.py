@@ -87,7 +87,7 @@ def test_log_lines_as_json_and_nothing_else(gym: Path, beforehand: Beforehand) -
 def test_the_demo_finds_what_was_planted_and_can_be_run_again(tmp_path: Path, beforehand: Beforehand) -> None:
     done = beforehand("demo")
     assert done.returncode == 0
-    assert "19 of 19 planted troubles found, 15 of 15 near misses rightly left alone" in " ".join(done.stdout.split())
+    assert "20 of 20 planted troubles found, 16 of 16 near misses rightly left alone" in " ".join(done.stdout.split())
     assert "told of it: all of them, nobody else and nobody twice." in " ".join(done.stdout.split())
     assert "say-that-it-is-late: 50 people, 2026-03-05 10:47 to 12:57. customer:c084 reads:" in done.stdout
     assert "It comes on Saturday, 07 March. Reply to this message" in done.stdout

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from hashlib import blake2b
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.core.models.text import PLACES as MODEL_PLACES
 from engine.core.models.text import TextChance, places_of
@@ -26,6 +29,7 @@ TEXTS = (
 )
 
 
+@cache
 def learned() -> TextSpec:
     model = TextChance()
     for number in range(40):
@@ -126,6 +130,15 @@ def test_the_library_scores_english_without_any_examples() -> None:
     assert score("Thank you, that was wonderful!") > 0.5
     assert score("This is the worst service ever, I am furious.") < -0.5
     assert score("The parcel is in Rome.") == 0
+
+
+@given(
+    st.one_of(st.text(max_size=300), st.lists(st.sampled_from(["not", "but", "VERY", "good", "no", ":)", "!", "'"])))
+)
+def test_any_text_has_a_score(text: str | list[str]) -> None:
+    written = text if isinstance(text, str) else " ".join(text)
+    for spec in (library(), learned()):
+        assert -1 <= scorer_of(spec)(written) <= 1
 
 
 @pytest.mark.parametrize("piece", ["bad ", "not good but ", "\U0001f600", "\U0001f600\U0001f621 ", "!?", "x", "A "])

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.core.asking import Asking
 from engine.core.state import Entity, Stalls
 from engine.model import HOUR_MS, Scalar
 from engine.ports import As, Learner, OfPeriods, Sampling, Slot
@@ -78,6 +79,8 @@ def check_it_says_nothing_at_first(learner: Learner) -> None:
 
 
 def check_it_says_something_in_the_end(learner: Learner) -> None:
+    if isinstance(learner, Asking):
+        return  # one entity alone learns nothing of a chance; tests/laws/test_chances.py has a crowd
     someone = Someone(learner)
     assert isinstance([someone.take(value) for value in some_values()][-1], int | float)
 

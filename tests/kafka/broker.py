@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -277,3 +278,18 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def main() -> None:
+    """Run a broker at 127.0.0.1:9092 until it is interrupted, with what it had before. `make broker` calls this."""
+    folder = ROOT / ".make" / "broker"
+    folder.mkdir(parents=True, exist_ok=True)
+    broker = Broker(folder, ports=[9092, *free_ports(2)]).start()
+    print(f"Kafka {broker.version} listens at {broker.servers}; its data lie in {folder}. Ctrl-C ends it.", flush=True)
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+    broker.stop()
+
+
+if __name__ == "__main__":
+    main()

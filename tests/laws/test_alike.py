@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.alike import REMEMBERED, USUAL_LIKENESS, Messages
-from engine.core.sketch import KEPT, likeness, sketch_of
+from engine.core.sketch import KEPT, is_alike, likeness, sketch_of
 from engine.model import Event
 from tests.laws.people import MONDAY, SECOND, Watcher, event_of, measure, where_is
 
@@ -103,6 +103,8 @@ def test_likeness_is_a_share_and_does_not_ask_who_comes_first(one: str, other: s
     assert len(mine) <= KEPT
     assert 0 <= likeness(mine, theirs) == likeness(theirs, mine) <= 1
     assert likeness(mine, mine) == (1 if mine else 0)
+    for least in (0.01, 0.17, 0.5, 1.0):
+        assert is_alike(frozenset(mine), frozenset(theirs), least) is (likeness(mine, theirs) >= least)
 
 
 def test_what_is_remembered_is_bounded_and_the_newest_stay() -> None:

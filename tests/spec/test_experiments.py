@@ -36,6 +36,15 @@ def loaded(folder: Path, arms: str, then: str = "[{play: call}]", more: str = ""
     return load(folder, detectors.load(), sinks.options_of, sinks.kinds())
 
 
+def test_an_arm_is_not_blamed_for_a_mistake_in_the_play_that_it_changes(tmp_path: Path) -> None:
+    written(tmp_path, "{as-now: {}, warm: {plays: {call: {text: Warmly}}}}")
+    play = tmp_path / "playbooks/bad.yml"
+    play.write_text(play.read_text().replace("class: service", "class: service\nexpires: soon", 1))
+    assert [line.partition(" ")[2] for line in broken.said_of(tmp_path)] == [
+        "error[bad-duration]: 'soon' is not a duration - write 90s, 15m, 6h or 2d"
+    ]
+
+
 # ---- routing
 
 

@@ -225,6 +225,8 @@ why: "{{ same }} tickets on one thing."
 
 def test_texts_are_scored_and_compared_as_in_a_backtest(kafka: KafkaSpec, new_world: NewWorld) -> None:
     world = new_world(kafka, partitions=4, events=3_000, seed=5, streams=SAYING, detectors=LISTENING)
+    # A rule that one late event fulfils says when by what was heard before it, which is up to the order of two files.
+    put_in_order(world.folder / "data")
     path = world.folder / "data" / "tickets.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(saying(line) for line in lines))
@@ -237,7 +239,5 @@ def test_texts_are_scored_and_compared_as_in_a_backtest(kafka: KafkaSpec, new_wo
 
 def saying(line: str) -> str:
     """The same row with a text; a repeat of a row says the same."""
-    if not line.endswith("}\n"):
-        return line
     fields = json.loads(line)
     return json.dumps(fields | {"body": SAID[sum(fields["id"].encode()) % len(SAID)]}) + "\n"

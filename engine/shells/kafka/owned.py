@@ -16,7 +16,7 @@ from engine.shells.kafka.log import Fenced
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.route import RoutePartition, Routing
 from engine.shells.kafka.seam import Place
-from engine.shells.kafka.stage import RawRecord, Shared, StagePartition
+from engine.shells.kafka.stage import Out, RawRecord, Shared, StagePartition
 from engine.shells.logs import logger
 from engine.shells.metrics import WorkerMetrics
 from engine.shells.times import wall_ms
@@ -163,11 +163,15 @@ class Owned:
 
     async def tend(self, ends: dict[Place, int], taken: dict[Place, int]) -> None:
         """Now and then: let time go on where nothing comes, and notice sending that has failed. Raises KafkaError."""
+        out = Out(self._shared)  # of all together, so that what reads them has one batch of them a second
         for place, stage in self.ready():
             if isinstance(stage, RoutePartition) and place in ends:
-                await stage.beat(is_caught_up=ends[place] <= taken.get(place, 0))
+                mark = stage.beat(is_caught_up=ends[place] <= taken.get(place, 0))
+                if mark is not None:
+                    out.to_all(self._shared.topics.events, mark)
             if isinstance(stage, DispatchPartition) and stage.fault is not None:
                 self._fail(place, stage.fault)
+        await out.write()
 
     def positions(self) -> dict[Place, int]:
         """Where those that remember it are to be read on."""

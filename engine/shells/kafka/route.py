@@ -245,19 +245,20 @@ class RoutePartition:
             flowed=self._flowed,
         )
 
-    async def beat(self, *, is_caught_up: bool) -> None:
-        """Now and then: tell detect if nothing comes from here. Raises KafkaError."""
+    def beat(self, *, is_caught_up: bool) -> wire.Mark | None:
+        """Now and then: what detect is to be told if nothing comes from here."""
         silent_ms = (time.monotonic() - self._heard) * 1000
-        if not is_caught_up or (silent_ms < QUIET_AFTER_MS and self._reached):
-            return
+        # While a batch is being written, a mark could come before the events that it stands for.
+        if not is_caught_up or self._writing.locked() or (silent_ms < QUIET_AFTER_MS and self._reached):
+            return None
         self._routing.reached.pop(self._source, None)
         if self._shared.event_clock:
-            if not self._is_ended:
-                self._is_ended = True
-                await self._mark(self._now())
-            return
+            if self._is_ended:
+                return None
+            self._is_ended = True
+            return self._now()
         is_idle = silent_ms >= self._routing.streams[self._topic].idle_after_ms
-        await self._mark(self._now(idle=is_idle, quiet=True, wall=wall_ms()))
+        return self._now(idle=is_idle, quiet=True, wall=wall_ms())
 
     async def _mark(self, mark: wire.Mark) -> None:
         out = Out(self._shared)
