@@ -21,6 +21,9 @@ from engine.model import HOUR_MS, Scalar
 # Each entity's questions are scored by the newest snapshot that is at least so old, so that it has reached everybody.
 IN_FORCE_AFTER_MS = HOUR_MS
 SNAPSHOTS_KEPT = 3
+# On CDNOW, where customers grow older than any that was learned from: with 1, AUC 0.773 over all and 0.820 at the end;
+# with 2, 0.769 and 0.824; without a bound 0.747 and 0.824, as the first snapshots then say absurd things.
+BEYOND = 2.0
 LEAST_KEY = 16
 
 # Was anything done that may have changed the answer? A held-out one would have been treated, and was not.
@@ -63,7 +66,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """What a model had learned at a moment, enough to tell chances. `model` is the digest of what is asked and from
     which measures, so one that was made for others never fits. `means` are those of the numbers. `lows` and `highs` are
-    the ends of what was learned from, by measure: what lies beyond is taken for the end, as nothing is known of it.
+    the ends of what was learned from, by measure: what lies more than `BEYOND` times further out is taken for that.
     """
 
     model: str
@@ -143,10 +146,12 @@ def numbers_in(values: Sequence[Scalar]) -> list[Number]:
 
 
 def bounded(value: Number, low: Number, high: Number) -> Number:
-    """The nearest that is not beyond either end; an end that is None is not known."""
+    """The nearest that is not far beyond either end; an end that is None is not known."""
     if value is None or low is None or high is None:
         return value
-    return min(max(value, low), high)
+    least = low / BEYOND if low > 0 else low * BEYOND
+    most = high * BEYOND if high > 0 else high / BEYOND
+    return min(max(value, least), most)
 
 
 def numbers_of(values: Sequence[Number]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -142,11 +143,10 @@ def test_what_moves_a_chance_is_told_against_somebody_average() -> None:
     assert SNAPSHOT.pushes("logistic_regression", [None]) == [2.0]
 
 
-def test_what_lies_beyond_all_that_was_learned_from_is_taken_for_its_end() -> None:
-    assert SNAPSHOT.log_odds("logistic_regression", [1e9]) == SNAPSHOT.log_odds(
-        "logistic_regression", [math.expm1(4.0)]
-    )
-    assert SNAPSHOT.log_odds("logistic_regression", [-5.0]) == SNAPSHOT.log_odds("logistic_regression", [0.0])
+def test_what_lies_far_beyond_all_that_was_learned_from_is_taken_for_less() -> None:
+    odds = partial(SNAPSHOT.log_odds, "logistic_regression")
+    assert odds([1e9]) == odds([2 * math.expm1(4.0)]) < odds([1.5 * math.expm1(4.0)])
+    assert odds([-5.0]) == odds([0.0])
     never = msgspec.structs.replace(SNAPSHOT, lows=[None], highs=[None])
     assert never.log_odds("logistic_regression", [math.expm1(6.0)]) == pytest.approx(-5.5)
 
