@@ -5,6 +5,9 @@ VENV ?= .venv
 PYTHON ?=
 export PYTHON
 
+# How many tests run at a time.
+JOBS ?= 2
+
 KAFKA_VERSION ?= 3.9.1
 KAFKA := .make/kafka-$(KAFKA_VERSION)
 
@@ -28,7 +31,7 @@ demo: $(READY) ## Watch a simulated week of a small company, with its troubles f
 	@$(BIN)/beforehand demo
 
 test: lint ## Check the code and run all tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: $(READY) ## Check style, types and which layer imports which
 	$(BIN)/ruff check .
@@ -37,7 +40,7 @@ lint: $(READY) ## Check style, types and which layer imports which
 	$(BIN)/lint-imports
 
 units: $(READY) ## Run the quick tests only, as on every supported Python
-	$(BIN)/pytest -n 2 --dist worksteal -m units
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m units
 
 kafka: $(KAFKA)/.ready ## Fetch the Kafka that its tests run on (KAFKA_VERSION; needs Java 17 and Maven)
 

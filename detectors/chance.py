@@ -22,7 +22,7 @@ from engine.core.asking import Asking
 from engine.core.models.classifiers import CLASSIFIERS
 from engine.ports import As, FieldTest, OptionProblem
 
-LONGEST_NAMES = 20
+MOST_MEASURES = 20
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -49,8 +49,12 @@ class Chances:
         ]
         if options.learner in options.challenger:
             found.append(OptionProblem("challenger", "no-effect", f"'{options.learner}' cannot challenge itself"))
-        if len(options.from_) > LONGEST_NAMES:
-            found.append(OptionProblem("from", "bad-measure", f"{LONGEST_NAMES} measures are the most"))
+        if len(options.from_) > MOST_MEASURES:
+            found.append(
+                OptionProblem(
+                    "from", "bad-measure", f"{MOST_MEASURES} measures are the most - leave out those that say the least"
+                )
+            )
         return found
 
     def percentile(self, word: str, share: float) -> float | None:

@@ -21,6 +21,9 @@ from engine.model import HOUR_MS, Scalar
 # Each entity's questions are scored by the newest snapshot that is at least so old, so that it has reached everybody.
 IN_FORCE_AFTER_MS = HOUR_MS
 SNAPSHOTS_KEPT = 3
+# On CDNOW, where customers grow older than any that was learned from: with 1, AUC 0.773 over all and 0.820 at the end;
+# with 2, 0.769 and 0.824; without a bound 0.747 and 0.824, as the first snapshots then say absurd things.
+BEYOND = 2.0
 LEAST_KEY = 16
 
 # Was anything done that may have changed the answer? A held-out one would have been treated, and was not.
@@ -80,8 +83,9 @@ class Among(msgspec.Struct, frozen=True, array_like=True):
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """What a model had learned at a moment, enough to tell chances. `model` is the digest of what is asked and from
-    which measures, so one that was made for others never fits. `means` are those of the numbers. A model of peers has
-    its `segments` by their names instead.
+    which measures, so one that was made for others never fits. `means` are those of the numbers. `lows` and `highs` are
+    the ends of what was learned from, by measure: what lies more than `BEYOND` times further out is taken for that. A
+    model of peers has its `segments` by their names instead.
     """
 
     model: str
@@ -91,6 +95,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     yes: int
     means: list[float]
     learned: dict[str, list[float]]
+    lows: list[Number] = []
+    highs: list[Number] = []
     format: int = 1
     segments: dict[str, Among] = {}
 
@@ -99,14 +105,18 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         return self.examples >= needs and min(self.yes, self.examples - self.yes) >= max(1, needs // 10)
 
     def log_odds(self, learner: str, values: Sequence[Number]) -> float:
-        return math.fsum(parts_of(learner, self.learned[learner], numbers_of(values)))
+        return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
 
     def pushes(self, learner: str, values: Sequence[Number]) -> list[float]:
         """By how much each measure moves the log odds away from those of somebody average."""
-        here = parts_of(learner, self.learned[learner], numbers_of(values))
+        here = parts_of(learner, self.learned[learner], self._seen(values))
         there = parts_of(learner, self.learned[learner], self.means)
         off = [a - b for a, b in zip(here, there, strict=True)]
         return [math.fsum(off[at : at + PER_MEASURE]) for at in range(1, len(off), PER_MEASURE)]
+
+    def _seen(self, values: Sequence[Number]) -> list[float]:
+        bounds = zip(values, self.lows, self.highs, strict=True)
+        return numbers_of([bounded(value, low, high) for value, low, high in bounds])
 
 
 class Models:
@@ -153,6 +163,15 @@ PER_MEASURE = 3
 def numbers_in(values: Sequence[Scalar]) -> list[Number]:
     """What can be calculated with; yes and no are 1 and 0, a text is as unknown as what is missing."""
     return [float(value) if isinstance(value, int | float) and math.isfinite(value) else None for value in values]
+
+
+def bounded(value: Number, low: Number, high: Number) -> Number:
+    """The nearest that is not far beyond either end; an end that is None is not known."""
+    if value is None or low is None or high is None:
+        return value
+    least = low / BEYOND if low > 0 else low * BEYOND
+    most = high * BEYOND if high > 0 else high / BEYOND
+    return min(max(value, least), most)
 
 
 def numbers_of(values: Sequence[Number]) -> list[float]:

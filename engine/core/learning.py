@@ -7,12 +7,12 @@ answer is first held against the chance that was given when it was asked: that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from engine.core.crowds import Crowd, among, forget_who, gather
-from engine.core.examples import PER_MEASURE, Example, Models, Snapshot, numbers_of
+from engine.core.examples import PER_MEASURE, Example, Models, Number, Snapshot, numbers_of
 from engine.core.models.classifiers import classifier
 from engine.core.models.track import Track, noted, ranked
 from engine.model import DAY_MS, HOUR_MS
@@ -60,6 +60,8 @@ class Teaching(msgspec.Struct, array_like=True):
     tracks: dict[str, Track] = {}
     rules: dict[str, Track] = {}
     at: int = 0
+    lows: list[Number] = []
+    highs: list[Number] = []
     crowds: dict[str, Crowd] = {}
     refused: int = 0
 
@@ -169,12 +171,15 @@ class Learn:
             weight = 1.0 / teaching.examples
             old = teaching.means or seen
             teaching.means = [mean + (number - mean) * weight for mean, number in zip(old, seen, strict=True)]
+            teaching.lows = _ends(min, teaching.lows, example.values)
+            teaching.highs = _ends(max, teaching.highs, example.values)
         if teaching.examples > before:
             teaching.version, teaching.at = teaching.version + 1, until
             teaching.learned = {name: learner.state() for name, learner in learners.items()}
             known = teaching.version, until, teaching.examples, teaching.yes
             learned = {name: learner.frozen() for name, learner in learners.items()}
-            self._give(Snapshot(spec.id, *known, teaching.means, learned))
+            ends = list(teaching.lows), list(teaching.highs)
+            self._give(Snapshot(spec.id, *known, teaching.means, learned, *ends))
 
     def _teaching(self, spec: ModelSpec) -> Teaching:
         known = self.state.models.get(spec.id)
@@ -201,6 +206,15 @@ def _judge(teaching: Teaching, spec: ModelSpec, example: Example) -> None:
         if example.values[place] is not None:
             rule = teaching.rules.setdefault(measure, Track())
             ranked(rule, seen[1 + PER_MEASURE * place], happened=example.happened)
+
+
+def _ends(further: Callable[[float, float], float], ends: list[Number], values: Sequence[Number]) -> list[Number]:
+    """The ends of what has been seen, with these values."""
+    pairs = zip(ends or values, values, strict=True)
+    return [
+        further(end, value) if end is not None and value is not None else end if value is None else value
+        for end, value in pairs
+    ]
 
 
 def day_after(at: int) -> int:

@@ -9,9 +9,9 @@ from engine.core.asking import OF_THE_ENTITY, Asking
 from engine.core.conditions import Measure
 from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
 from engine.core.learning import ModelSpec
-from engine.core.meanings import COUNTED, departure_of, meaning_of
+from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
 from engine.core.peering import Peers, peers_of
-from engine.ports import LearnedKind, Learner, OfPeriods, Plugins, Slot, Tracker
+from engine.ports import LearnedKind, Learner, OfPeriods, Plugins, Sampling, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.types import DetectorSpec, MeasureSpec
 from engine.spec.usual import LENGTHS_MS
@@ -35,13 +35,13 @@ class Memories:
     def learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> dict[str, Measure]:
         """The measure by its name, over those `found` before; with a chance, also what moved it most."""
         kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
-        period = next(each.period for each in spec.watch if each.name == measure.inputs[0])
-        learner = _learner(kind, measure, period)
+        sampling = sampling_of(measure, spec)
+        learner = _learner(kind, measure, sampling)
         parts = [found[name] for name in measure.inputs]
         inputs = [meaning_of(name, spec) for name in measure.inputs]
         at, memory = self._memory(learner, inputs, measure.step_ms)
         asking = asking_of(memory)
-        clock = by_period(parts, period)
+        clock = by_period(parts, sampling.period)
         if measure.step_ms:
             clock = by_step(parts, measure.step_ms, is_patient=asking is None)
         made = {measure.name: learned_of(measure.name, at, memory, parts, clock)}
@@ -99,9 +99,9 @@ class Memories:
         return known, memory
 
 
-def _learner(kind: LearnedKind, measure: MeasureSpec, period: str) -> Learner:
+def _learner(kind: LearnedKind, measure: MeasureSpec, sampling: Sampling) -> Learner:
     if isinstance(kind, OfPeriods):
-        return kind.learner_of(measure.word, measure.options, period)
+        return kind.learner_of(measure.word, measure.options, sampling)
     return kind.learner(measure.word, measure.options)
 
 

@@ -172,7 +172,7 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], gym: Path, quickly:
 def test_explain_before_any_run_says_what_to_do(gym: Path, quickly: Beforehand) -> None:
     refused = quickly("explain", "stayed-away", "ben")
     assert refused.returncode == 1
-    assert "name the data folder of a `beforehand run` with --state" in refused.stderr
+    assert "name the state folder of a `beforehand run` with --state" in refused.stderr
 
 
 def test_schemas_are_printed_or_written(tmp_path: Path, quickly: Beforehand) -> None:

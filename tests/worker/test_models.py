@@ -5,25 +5,11 @@ from __future__ import annotations
 import pytest
 
 from engine.spec.broker import KafkaSpec
-from tests.kill.project import put_in_order
+from tests.kill.project import LEAVING, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import World, working
 
 pytestmark = pytest.mark.slow
-
-LEAVING = """
----
-detector: will-write
-owner: support
-reason: tickets
-per: customer
-watch:
-  logins: {count: [login, login.failed], over: 12h}
-  writes: {chance_of: ticket.opened, within: 12h, from: [logins], needs: 10, step: 3h, challenger: naive_bayes}
-when: {writes: {at_least: 20%}}
-then: [{play: note}]
-why: "{{ writes }}: {{ why_writes }}"
-"""
 
 BUSIER = """
 ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -123,7 +124,8 @@ def test_nothing_is_said_of_what_was_never_judged() -> None:
 
 # ---- snapshots
 
-SNAPSHOT = Snapshot("m", 3, 5, 20, 4, [1.0, 2.0, 1.0, 0.0], {"logistic_regression": [0.5, -1.0, 0.0, 0.0]})
+LEARNED = {"logistic_regression": [0.5, -1.0, 0.0, 0.0]}
+SNAPSHOT = Snapshot("m", 3, 5, 20, 4, [1.0, 2.0, 1.0, 0.0], LEARNED, [0.0], [math.expm1(4.0)])
 
 
 def test_a_snapshot_is_taken_only_with_our_signature() -> None:
@@ -139,6 +141,14 @@ def test_what_moves_a_chance_is_told_against_somebody_average() -> None:
     assert SNAPSHOT.pushes("logistic_regression", [math.expm1(2.0)]) == [0.0]
     assert SNAPSHOT.pushes("logistic_regression", [0.0]) == [2.0]
     assert SNAPSHOT.pushes("logistic_regression", [None]) == [2.0]
+
+
+def test_what_lies_far_beyond_all_that_was_learned_from_is_taken_for_less() -> None:
+    odds = partial(SNAPSHOT.log_odds, "logistic_regression")
+    assert odds([1e9]) == odds([2 * math.expm1(4.0)]) < odds([1.5 * math.expm1(4.0)])
+    assert odds([-5.0]) == odds([0.0])
+    never = msgspec.structs.replace(SNAPSHOT, lows=[None], highs=[None])
+    assert never.log_odds("logistic_regression", [math.expm1(6.0)]) == pytest.approx(-5.5)
 
 
 def test_enough_means_enough_of_the_rarer_kind_too() -> None:
