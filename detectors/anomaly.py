@@ -15,23 +15,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from engine.core.models.anomaly import Anomaly
-from engine.core.models.rest import POINTS, Rest
+from engine.core.models.rest import LEVEL, POINTS, Rest
 from engine.core.models.stored import stored
 from engine.core.models.together import Together
 from engine.core.periods import local_ms
 from engine.model import Scalar
-from engine.ports import As, Known, Learner, OptionProblem, Slot
+from engine.ports import As, Known, Learner, OptionProblem, Sampling, Slot
 
 # A series is known well enough after so many samples; before, nothing is said.
 NEEDS = 200
 MOST_SERIES = 8
 # While it stays beyond p99 without a break, an alarm goes on, and is not put to rest.
 GOES_ON = 2.0
+# What several series and all of them together see is partly the same, so that fewer chances are their own; measured.
+OWN_CHANCES = 0.8
+# With more later samples than that, one is taken to have nothing in common.
+MOST_DELAY = 24
 SAMPLES, SCORE, EACH, TOGETHER, LEFT = range(5)
 
 
@@ -45,11 +49,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Oddness:
     """Slot: [samples seen, score or None, state per series, state of all together, samples left to rest].
 
-    It has up to 11 kB for each series.
+    It has up to 13 kB for each series. With so much `overlap`, a sample shares events with as many before it.
     """
 
-    def __init__(self, options: Options) -> None:
-        self.identity = f"anomaly {options.needs} {options.rest}"
+    def __init__(self, options: Options, overlap: int = 0) -> None:
+        self.identity = f"anomaly {options.needs} {options.rest} {overlap}"
+        self._delay = min(overlap, MOST_DELAY)
         self._series, self._needs, self._rest = len(options.of), options.needs, int(options.rest)
 
     def fresh(self) -> Slot:
@@ -68,24 +73,27 @@ class Oddness:
     def _rarity(self, slot: Slot, at: int, numbers: Sequence[float]) -> float:
         scores = []
         for place, number in enumerate(numbers):
-            model = Anomaly(slot[EACH][place])
+            model = Anomaly(slot[EACH][place], self._delay)
             scores.append(model.take(at, number))
             slot[EACH][place] = stored(model.state())
         if self._series == 1:
             return scores[0]
-        together = Together(self._series, slot[TOGETHER])
+        together = Together(self._series, slot[TOGETHER], self._delay)
         scores.append(together.take(numbers))
         slot[TOGETHER] = stored(together.state())
         # Who looks at several has as many chances to be astonished.
-        return max(0.0, max(scores) - math.log10(len(scores)))
+        return max(0.0, max(scores) - OWN_CHANCES * math.log10(len(scores)))
 
     def _rested(self, slot: Slot, rarity: float) -> float:
-        """What follows an alarm closely is the same story: while it goes on it is told, afterwards not again."""
-        rest = Rest(points=self._rest, left=slot[LEFT])
-        goes_on = slot[SCORE] is not None and slot[SCORE] >= GOES_ON and rarity >= GOES_ON
-        told = rest.take(rarity)
+        """What follows an alarm closely is the same story. While it goes on it is told, afterwards not again: once it
+        has fallen below the level of an alarm it may only fall further, so that no limit is passed twice.
+        """
+        rest, before = Rest(points=self._rest, left=slot[LEFT]), slot[SCORE] or 0.0
+        rests, told = slot[LEFT] > 0, rest.take(rarity)
         slot[LEFT] = rest.state()
-        return rarity if goes_on else told
+        if not rests or min(before, rarity) < GOES_ON:
+            return told
+        return rarity if before >= LEVEL else min(before, rarity)
 
     def value(self, slot: Slot) -> Scalar:
         score: float | None = slot[SCORE]
@@ -95,6 +103,7 @@ class Oddness:
 class AnomalyOf:
     words = ("anomaly_of",)
     options = Options
+    samples_per_window = 12
 
     def problems(self, word: str, options: Options) -> Sequence[OptionProblem]:
         found = []
@@ -109,8 +118,14 @@ class AnomalyOf:
     def percentile(self, word: str, share: float) -> float | None:
         return round(-math.log10(1.0 - share), 12) if 0.5 <= share < 1.0 else None
 
-    def learner(self, word: str, options: Any) -> Learner:
+    def period_problems(self, word: str, options: Options, period: str) -> Sequence[OptionProblem]:
+        return ()
+
+    def learner(self, word: str, options: Options) -> Learner:
         return Oddness(options)
+
+    def learner_of(self, word: str, options: Options, sampling: Sampling) -> Learner:
+        return Oddness(options, sampling.overlap)
 
 
 KINDS = (AnomalyOf(),)

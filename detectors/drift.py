@@ -23,7 +23,7 @@ import msgspec
 from engine.core.models.drift import Adwin, Hinkley, Shift
 from engine.core.models.stored import stored
 from engine.model import Scalar
-from engine.ports import As, Known, Learner, OptionProblem, Slot
+from engine.ports import As, Known, Learner, OptionProblem, Sampling, Slot
 
 NEEDS, LEAST_NEEDED, MOST_NEEDED = 30, 8, 400
 SURE, TOLERANCE, THRESHOLD = 0.998, 0.5, 12.0
@@ -154,7 +154,7 @@ class DriftOf:
     def learner(self, word: str, options: Options) -> Learner:
         return Drift(options)
 
-    def learner_of(self, word: str, options: Options, period: str) -> Learner:
+    def learner_of(self, word: str, options: Options, sampling: Sampling) -> Learner:
         return Drift(options)
 
 

@@ -21,7 +21,7 @@ from engine.core.models.demand import Demand
 from engine.core.models.stored import stored
 from engine.core.periods import local_ms
 from engine.model import DAY_MS, HOUR_MS, WEEK_MS, Scalar
-from engine.ports import As, Known, Learner, OptionProblem, Slot
+from engine.ports import As, Known, Learner, OptionProblem, Sampling, Slot
 
 # Before that, a forecast is a guess.
 WEEKS = 2
@@ -97,8 +97,8 @@ class ForecastOf:
     def learner(self, word: str, options: Options) -> Learner:
         return Forecast(options, HOUR_MS)
 
-    def learner_of(self, word: str, options: Options, period: str) -> Learner:
-        return Forecast(options, _length_ms(period))
+    def learner_of(self, word: str, options: Options, sampling: Sampling) -> Learner:
+        return Forecast(options, _length_ms(sampling.period))
 
 
 def _length_ms(period: str) -> int:

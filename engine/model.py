@@ -156,7 +156,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     `id` is the digest of (project, detector, entity, key, started_at) and the same for opening and closing.
     `unit` is whose limits and arbitration it falls under; `related` the other entities its latest events named.
     `cooldown_until` is set while an earlier episode's cooldown still runs. `event_ids` keeps the latest 20. `member` is
-    set where a group's signal was passed on to one of its members, which the signal is then about.
+    set where a group's signal was passed on to one of its members, which the signal is then about. `models` are the
+    versions of the models behind its chances, by the names of the measures.
     """
 
     id: str
@@ -178,6 +179,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, Json] = {}
     cooldown_until: int = 0
     member: Membership | None = None
+    models: Mapping[str, str] = {}
 
     @property
     def root(self) -> str:

@@ -204,6 +204,15 @@ class LearnedKind(Protocol):
         """One for all entities: their memories are in their slots."""
 
 
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How samples are taken: of each calendar `period`, or ("") of sliding windows, where a sample has events in common
+    with the last `overlap` before it.
+    """
+
+    period: str = ""
+    overlap: int = 0
+
+
 @runtime_checkable
 class OfPeriods(Protocol):
     """What a `LearnedKind` may offer besides, if it matters to it how long that is which it learns from."""
@@ -213,7 +222,7 @@ class OfPeriods(Protocol):
     def period_problems(self, word: str, options: Any, period: str) -> Sequence[OptionProblem]:
         """What is wrong with learning from measures of that calendar period ("" = sliding windows)."""
 
-    def learner_of(self, word: str, options: Any, period: str) -> Learner:
+    def learner_of(self, word: str, options: Any, sampling: Sampling) -> Learner:
         """Asked for instead of `learner`."""
 
 

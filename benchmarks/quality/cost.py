@@ -24,7 +24,7 @@ from engine.core.models.demand import Demand
 from engine.core.models.rhythm import Rhythm
 from engine.core.state import Entity, Stalls
 from engine.model import Event, Record, Routed, Tick
-from engine.ports import Learner, OfPeriods
+from engine.ports import Learner, OfPeriods, Sampling
 from engine.shells.wiring import load_configuration, plan_of
 from engine.spec.departures import UsualSpec
 
@@ -99,7 +99,11 @@ def measures(chance: random.Random) -> Iterator[tuple[str, float, object]]:
     for name, (word, options, period) in WORDS.items():
         kind: Any = detectors.load()[word]
         made = kind.options(**options)
-        learner = kind.learner_of(word, made, period) if isinstance(kind, OfPeriods) else kind.learner(word, made)
+        learner = (
+            kind.learner_of(word, made, Sampling(period=period, overlap=0 if period else 11))
+            if isinstance(kind, OfPeriods)
+            else kind.learner(word, made)
+        )
         yield taken(name, learner, len(made.of), chance)
 
 
@@ -174,9 +178,8 @@ def records() -> list[Record]:
     found: list[Record] = []
     for number in range(EVENTS):
         key, at = f"a{number % ACCOUNTS}", MONDAY_MS + number * 60_000 // ACCOUNTS
-        found.append(
-            Routed("account", key, Event(f"e{number}", "app.used", at, "app", {"account": key}, {}), primary=True)
-        )
+        event = Event(f"e{number}", "app.used", at, "app", {"account": key}, {})
+        found.append(Routed("account", key, number, event))
         if number % ACCOUNTS == 0:
             found.append(Tick(at))
     return found

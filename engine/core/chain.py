@@ -10,6 +10,7 @@ from engine.core.decide import Decide, Units
 from engine.core.detect import Detect
 from engine.core.effects import Effects
 from engine.core.entities import Entities
+from engine.core.learning import Learn
 from engine.core.plan import Plan
 from engine.core.state import Stalls
 from engine.model import Receipt, Record, Routed, StreamResumed, StreamStalled, Tick
@@ -26,6 +27,7 @@ class Chain:
         entities: Entities | None = None,
         units: Units | None = None,
         stalls: Stalls | None = None,
+        learn: Learn | None = None,
         *,
         is_trial: bool = False,
     ) -> None:
@@ -38,6 +40,7 @@ class Chain:
         self.detect = Detect(plan, self.entities, self.stalls, self.effects)
         self.decide = Decide(plan.configuration, self.units, self.effects, is_trial=is_trial)
         self.assign = Assign(plan.configuration, self.units, self.effects)
+        self.learn = learn or Learn(plan.models, self.stalls.models)
         self.resume(0)
         self._handed_over = 0
 
@@ -70,7 +73,7 @@ class Chain:
     def _pass_time(self, until: int) -> None:
         """On to `until`, stopping wherever something is due, so that ticks far apart come to the same as close ones."""
         self._hand_over()
-        while (wake := self.entities.next_wake()) < until:
+        while (wake := min(self.entities.next_wake(), self.learn.due)) < until:
             self._decide(wake - 1)
             self._look(wake)
         self._decide(until - 1)
@@ -78,6 +81,9 @@ class Chain:
         self.now = until
 
     def _look(self, at: int) -> None:
+        """What was answered before is learned first, so that all that comes after is told from it."""
+        self._pass_answers()
+        self.learn.on_tick(at)
         self.detect.on_tick(at)
         self._hand_over()
         self._decide(at)
@@ -100,6 +106,10 @@ class Chain:
             self.assign.take(self.effects.handovers)
             self.effects.handovers = []
 
+    def _pass_answers(self) -> None:
+        if self.stalls.models.examples:
+            self.learn.take(self.stalls.models.take())
+
     def take_receipts(self, receipts: Iterable[Receipt]) -> None:
         """What became of actions; the next tick decides what follows."""
         self._hand_over()
@@ -110,5 +120,6 @@ class Chain:
         """Everything since the last drain; signals not yet handed over are handed over first."""
         self._hand_over()
         self._pass_on()
+        self._pass_answers()
         self._handed_over = 0
         return self.effects.take()

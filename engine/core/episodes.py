@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from engine.core.asking import treat
 from engine.core.digest import digest
 from engine.core.effects import Effects
 from engine.core.plan import Judge, Plan
@@ -18,6 +19,7 @@ from engine.core.state import Entity, Episode
 from engine.core.units import unit_of
 from engine.model import Reading, Severity, Signal
 from engine.ports import NEVER
+from engine.spec.departures import WHY
 from engine.spec.types import DetectorSpec, ProjectSpec
 
 COOLING, PENDING, FIRING = 0, 1, 2
@@ -94,6 +96,8 @@ class Episodes:
         episode.phase = FIRING
         episode.unit = _unit(judge.spec, entity, self._project)
         self._say("firing", judge, entity, episode, now, cooling)
+        if not cooling and judge.treats:
+            treat(entity.slots, judge.asks, judge.treats.of(episode.unit))
         if not cooling:
             episode.cooling_until = episode.since + judge.spec.cooldown_ms
             episode.severity = rank
@@ -175,7 +179,19 @@ def signal_of(
         related=_related(spec, entity, project),
         attributes=dict(entity.attributes),
         cooldown_until=cooling,
+        models=_models(judge, entity),
     )
+
+
+def _models(judge: Judge, entity: Entity) -> dict[str, str]:
+    """The versions of the models that its chances were told from, by the measures' names."""
+    found = {}
+    for measure in judge.measures:
+        asking = judge.asks.get(measure.at[0]) if judge.asks else None
+        slot = entity.slots[measure.at[0]] if asking else None
+        if asking and slot and not measure.name.startswith(WHY):
+            found[measure.name] = asking.version(slot[1])
+    return {name: version for name, version in found.items() if version}
 
 
 def _unit(spec: DetectorSpec, entity: Entity, project: ProjectSpec) -> str:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.asking import Asking
 from engine.core.conditions import Measure, Turn, slot_of
 from engine.core.models.usual import Departure
 from engine.core.periods import period_of
@@ -28,19 +29,23 @@ Clock: TypeAlias = Callable[[Entity, int, int], tuple[Sample, int]]
 
 
 class Memory:
-    """The tracker of a learner: no event feeds it. Slot: [until when no sample is due, the learner's memory]."""
+    """The tracker of a learner: no event feeds it but answers to what it asks. Slot: [until when no sample is due, the
+    learner's memory].
+    """
 
-    events: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
 
     def __init__(self, identity: str, learner: Learner) -> None:
         self.identity = identity
         self.learner = learner
+        self.events: tuple[str, ...] = learner.events if isinstance(learner, Asking) else ()
 
     def empty(self, known: Known) -> Slot:
         return [0, self.learner.fresh()]
 
     def add(self, slot: Slot, event: Event, known: Known) -> bool | None:
+        if isinstance(self.learner, Asking):
+            self.learner.hear(slot[1], event, known)
         return None
 
     def turn(self, slot: Slot, now: int, known: Known) -> int:
@@ -83,6 +88,16 @@ def learned_of(name: str, at: int, memory: Memory, parts: Sequence[Measure], clo
     )
 
 
+def told_by(name: str, chance: Measure, say: Callable[[Slot], Scalar], memory: Memory, clock: Clock) -> Measure:
+    """What else is to be said of a chance, as a measure that texts can name."""
+    at = chance.at[0]
+
+    def value(entity: Entity, now: int) -> Scalar:
+        return say(caught_up(entity, now, at, memory, clock)[1])
+
+    return msgspec.structs.replace(chance, name=name, value=value)
+
+
 def turn_of(at: int, memory: Memory, clock: Clock) -> Turn:
     def turn(entity: Entity, now: int) -> int:
         until: int = caught_up(entity, now, at, memory, clock)[0]
@@ -118,15 +133,22 @@ def by_period(parts: Sequence[Measure], period: str) -> Clock:
     return clock
 
 
-def by_step(parts: Sequence[Measure], step_ms: int) -> Clock:
-    """Every so often, what the sliding windows hold, once whole windows have been seen."""
+def by_step(parts: Sequence[Measure], step_ms: int, *, is_patient: bool = True) -> Clock:
+    """Every so often, what the sliding windows hold, once whole windows have been seen.
+
+    Without being patient, of somebody new as well: whoever learns from it knows how new they are.
+    """
+    settles_ms = max(part.settles_ms for part in parts)
+    places = [at for part in parts for at in part.at]
 
     def clock(entity: Entity, now: int, until: int) -> tuple[Sample, int]:
         due = now // step_ms * step_ms
         after = due + step_ms
         begun = entity.begun or {}
-        seen_since = max([entity.first_seen, *(begun.get(at, 0) for part in parts for at in part.at)])
-        if not until or due < seen_since + max(part.settles_ms for part in parts):
+        settled = max([entity.first_seen, *(begun[at] + settles_ms for at in places if at in begun)])
+        if is_patient:
+            settled = max(settled, entity.first_seen + settles_ms)
+        if not until or due < settled:
             return None, after
         values = [part.value(entity, now) for part in parts]
         return (due, _sure(parts, values, entity, due - step_ms, due)), after

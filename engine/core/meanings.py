@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engine.core.models.usual import Departure, cycle_of
+from engine.ports import Sampling
 from engine.spec.departures import Departs, UsualSpec
-from engine.spec.types import DetectorSpec
+from engine.spec.types import DetectorSpec, MeasureSpec
 from engine.spec.usual import LENGTHS_MS, departures_of, remembered_of, same_of
 
 COUNTED = ("count", "distinct")
@@ -16,6 +17,17 @@ def meaning_of(name: str, spec: DetectorSpec) -> tuple[object, ...]:
     if measure.inputs:
         return (measure.word, measure.options.source, *(meaning_of(each, spec) for each in measure.inputs))
     return (measure.word, measure.options)
+
+
+def sampling_of(measure: MeasureSpec, spec: DetectorSpec) -> Sampling:
+    """How a measure that learns is to take samples of what it reads."""
+    by_name = {each.name: each for each in spec.watch}
+    reads = [by_name[name] for name in measure.inputs]
+    if not measure.step_ms:
+        return Sampling(period=reads[0].period)
+    windows = [each for read in reads for each in ([by_name[name] for name in read.inputs] or [read])]
+    longest = max((getattr(each.options, "over", 0) for each in windows), default=0)
+    return Sampling(overlap=max(0, -(-longest // measure.step_ms) - 1))
 
 
 def departure_of(usual: UsualSpec, period: str, word: str, in_a_row: int) -> Departure:

@@ -12,18 +12,21 @@ from typing import Any
 
 import msgspec
 
+from engine.core.asking import Asking
 from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, is_of_limits, measure_of
 from engine.core.digest import digest
 from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
-from engine.core.learned import Memory, by_period, by_step, learned_of, usual_of
-from engine.core.meanings import departure_of, meaning_of, most_in_a_row, usual_of_what
+from engine.core.learning import ModelSpec
+from engine.core.meanings import most_in_a_row, usual_of_what
 from engine.core.members import Clause, clause_of, drawers_of
+from engine.core.memories import Memories, asking_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
-from engine.ports import Condition, ConditionKind, LearnedKind, Learner, MeasureKind, OfPeriods, Plugins, Tracker
+from engine.core.treating import Treats, treats_of
+from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
 from engine.spec.departures import USUAL
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.types import (
@@ -43,7 +46,8 @@ ANY_EVENT = "*"
 class Judge(msgspec.Struct, frozen=True, kw_only=True):
     """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads.
 
-    `is_for` says for which entities it is, None = for all.
+    `is_for` says for which entities it is, None = for all. `asks` are the chances among its measures by their trackers,
+    `treats` what it does that may change them.
     `is_steady`: while its condition holds, events in order of time never make it necessary to look earlier.
     """
 
@@ -56,6 +60,8 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     at: tuple[int, ...]
     is_steady: bool
     is_for: IsFor | None = None
+    asks: Mapping[int, Asking] = {}
+    treats: Treats | None = None
 
 
 class Ops(msgspec.Struct, frozen=True):
@@ -97,7 +103,7 @@ class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`kinds` by entity kind. `detectors` are the names by index. `all_events` are the kinds that want every event.
 
-    `heard` are the event types that deciding wants, besides profiles.
+    `heard` are the event types that deciding wants, besides profiles. `models` are those that are asked, by their ids.
     """
 
     configuration: Configuration
@@ -107,6 +113,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     by_event: Mapping[str, tuple[str, ...]]
     streams_of: Mapping[str, tuple[str, ...]]
     heard: frozenset[str] = frozenset()
+    models: Mapping[str, ModelSpec] = {}
 
     @property
     def watched(self) -> Watched:
@@ -121,7 +128,9 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
     for index, (spec, _is_for) in enumerate(detectors):
         by_kind[spec.per].append((index, spec))
     guards = {index: is_for for index, (_spec, is_for) in enumerate(detectors)}
-    kinds = {kind: _KindCompiler(kind, configuration, plugins, guards).compile(each) for kind, each in by_kind.items()}
+    models: dict[str, ModelSpec] = {}
+    compilers = {kind: _KindCompiler(kind, configuration, plugins, guards, models) for kind in by_kind}
+    kinds = {kind: compilers[kind].compile(each) for kind, each in by_kind.items()}
     kinds |= {kind: made for group in [*kinds.values()] for kind, made in _drawer_kinds(group).items()}
     return Plan(
         configuration=configuration,
@@ -131,6 +140,7 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
         by_event=_kinds_by_event(kinds),
         streams_of=_streams_by_event(configuration),
         heard=heard_types(configuration),
+        models={name: models[name] for name in sorted(models)},
     )
 
 
@@ -185,8 +195,14 @@ class _KindCompiler:
     """Collects the trackers of one kind of entity while its detectors are compiled."""
 
     def __init__(
-        self, kind: str, configuration: Configuration, plugins: Plugins, guards: Mapping[int, IsFor | None]
+        self,
+        kind: str,
+        configuration: Configuration,
+        plugins: Plugins,
+        guards: Mapping[int, IsFor | None],
+        models: dict[str, ModelSpec],
     ) -> None:
+        """`models` is where those that it finds asked are put."""
         self._kind = kind
         self._guards = guards
         self._configuration = configuration
@@ -195,6 +211,7 @@ class _KindCompiler:
         self._measures: dict[tuple[str, Any], Measure] = {}
         self._kept: dict[tuple[str, object], tuple[int, Condition]] = {}
         self._in_a_row = 1
+        self._memories = Memories(kind, plugins, self._trackers, models)
 
     def compile(self, specs: list[tuple[int, DetectorSpec]]) -> KindPlan:
         self._build_measures([spec for _index, spec in specs])
@@ -261,6 +278,11 @@ class _KindCompiler:
         at = dict.fromkeys(when.at + (resolve.at if resolve else ()))
         at.update(dict.fromkeys(i for measure in measures.values() for i in measure.at))
         events = tuple(event for i in at for event in self._trackers[i].events)
+        asks = {i: each for i in at if (each := asking_of(self._trackers[i])) is not None}
+        treats = treats_of(spec, self._configuration) if asks else None
+        if treats:
+            for asking in asks.values():
+                asking.treating[index] = treats
         return Judge(
             index=index,
             spec=spec,
@@ -271,6 +293,8 @@ class _KindCompiler:
             at=tuple(at),
             is_steady=resolve is None and is_of_limits(when.quick),
             is_for=self._guards[index],
+            asks=asks,
+            treats=treats,
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:
@@ -286,36 +310,11 @@ class _KindCompiler:
                 found[measure.name] = formula_of(measure.name, parts, measure.options.evaluate)
         for measure in spec.watch:
             if measure.inputs and measure.word != "formula":
-                found[measure.name] = self._learned(measure, spec, found)
+                learned = self._memories.learned(measure, spec, found)
+                found |= {name: each for name, each in learned.items() if name not in found}
         for name in usual_of_what(spec):
-            found[USUAL + name] = self._usual(name, spec, found)
+            found[USUAL + name] = self._memories.usual(name, spec, found, self._in_a_row)
         return found
-
-    def _learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
-        kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
-        period = next(each.period for each in spec.watch if each.name == measure.inputs[0])
-        learner = _learner(kind, measure, period)
-        parts = [found[name] for name in measure.inputs]
-        at, memory = self._memory(learner, [meaning_of(name, spec) for name in measure.inputs], measure.step_ms)
-        clock = by_step(parts, measure.step_ms) if measure.step_ms else by_period(parts, period)
-        return learned_of(measure.name, at, memory, parts, clock)
-
-    def _usual(self, name: str, spec: DetectorSpec, found: Mapping[str, Measure]) -> Measure:
-        watched = next(measure for measure in spec.watch if measure.name == name)
-        learner = departure_of(spec.usual, watched.period, watched.word, self._in_a_row)
-        at, memory = self._memory(learner, [meaning_of(name, spec)], 0)
-        return usual_of(USUAL + name, at, memory, found[name], watched.period)
-
-    def _memory(self, learner: Learner, inputs: Sequence[object], step_ms: int) -> tuple[int, Memory]:
-        """Where what a learner has learned lies: what learns the same from the same is kept once."""
-        identity = f"{learner.identity} of {inputs} each {step_ms}"
-        known = next((at for at, tracker in enumerate(self._trackers) if tracker.identity == identity), -1)
-        if known < 0:
-            self._trackers.append(Memory(identity, learner))
-            known = len(self._trackers) - 1
-        memory = self._trackers[known]
-        assert isinstance(memory, Memory), identity
-        return known, memory
 
     def _kept_condition(self, spec: Kept) -> tuple[int, Condition]:
         known = self._kept.get((spec.word, spec.options))
@@ -345,12 +344,6 @@ class _KindCompiler:
             judges_fan_out=event in (APPROVED, DECLINED) and any(clause.guard.above for clause in clauses),
         )
         return msgspec.structs.replace(ops, glance=compile_glance(ops.asked, self._trackers))
-
-
-def _learner(kind: LearnedKind, measure: MeasureSpec, period: str) -> Learner:
-    if isinstance(kind, OfPeriods):
-        return kind.learner_of(measure.word, measure.options, period)
-    return kind.learner(measure.word, measure.options)
 
 
 def _periods_needed(spec: DetectorSpec, measure: str) -> int:

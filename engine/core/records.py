@@ -101,7 +101,8 @@ class Records:
         )
 
     def _versions(self, signal: Signal, play: str) -> dict[str, str]:
-        return {"detector": signal.version, "play": play, "configuration": self._version}
+        versions = {"detector": signal.version, "play": play, "configuration": self._version}
+        return versions | {f"model of {measure}": version for measure, version in signal.models.items()}
 
     def _action(self, candidate: Candidate) -> Action:
         signal, play, values = candidate.signal, candidate.play, self._values(candidate)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from engine.core.examples import Models
 from engine.core.seen import (
     NO_BYTES,
     NO_RUN,
@@ -38,11 +39,13 @@ class DamagedRecord(Exception):
 class Stalls:
     """When which event types could not be relied on: [since, until) per stall, until NEVER while it lasts.
 
-    An event type that several streams carry has a span for each of them.
+    An event type that several streams carry has a span for each of them. `models` are here for being known to all
+    entities of a partition as well.
     """
 
     def __init__(self) -> None:
         self.by_event: dict[str, list[tuple[int, int]]] = {}
+        self.models = Models()
 
     def stalled_ms(self, events: tuple[str, ...], since: int, until: int) -> int:
         if not self.by_event:

@@ -12,12 +12,14 @@ import msgspec
 from engine.core import erasure
 from engine.core.decide import Units, encode_unit
 from engine.core.entities import Entities
+from engine.core.examples import who_of
 from engine.core.members import drawers_in
 from engine.core.plan import Plan
 from engine.core.route import RouterChanges
 from engine.errors import OperatorError
 from engine.model import DeadLetter, Decision, Signal
 from engine.shells.memory import Memory, stalls_from_bytes
+from engine.shells.model_state import forget
 from engine.shells.partition import ROUTER, STALLS
 from engine.shells.store import Store, read_only
 from engine.shells.times import iso
@@ -156,6 +158,7 @@ class _Erasing:
             "decisions": self._decisions(name, key),
             "actions": store.ledger.erase(name),
             "dead_letters": self._letters(key),
+            "answers": forget(store, who_of(kind, key)),
         }
 
     def _delete(self, what: str, *values: str) -> int:

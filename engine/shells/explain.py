@@ -17,6 +17,7 @@ from engine.model import RESULTS, Decision, Outcome, Reading, Signal
 from engine.shells.histories import History
 from engine.shells.incidents import member_line, roll_lines
 from engine.shells.times import iso, moment
+from engine.spec.departures import WHY
 from engine.spec.types import FIRST_STEP
 
 # What was decided for a unit at a moment.
@@ -186,6 +187,8 @@ def told(reading: Reading) -> str:
     if is_sequence:
         began = "has not come" if reading.value is None else f"began {value} ago"
         return f"{reading.measure}: {began}, {_compared(reading)} {limit}: {_verdict(reading)}"
+    if reading.measure.startswith(WHY):
+        return f"{reading.measure.removeprefix(WHY)} is moved by: {value}"
     if not reading.comparator:
         return f"{reading.measure} is {value}"
     row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row else ""

@@ -27,6 +27,7 @@ from engine.shells.follow import Follower
 from engine.shells.ledger import State
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics
+from engine.shells.modelling import reports
 from engine.shells.partition import Partition
 from engine.shells.receipts import coming_back
 from engine.shells.serving import Server, application
@@ -310,6 +311,7 @@ class LocalShell:
         self.metrics.note_snoozes(self._configuration.project.policies.snoozes, self._clock())
         for table, at in self._store.oldest().items():
             self.metrics.oldest.labels(table).set(at / 1000)
+        self.metrics.models.note(reports(self.partition.plan, self.partition.chain.learn.state))
         for kind, count in self.partition.entity_counts().items():
             self.metrics.entities.labels(kind).set(count)
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from engine.core.effects import Effects
 from engine.core.snooze import in_force
 from engine.model import Action, Decision, Mode, Outcome, Signal
+from engine.shells.model_metrics import ModelMetrics
 from engine.spec.policies import SnoozeSpec
 
 _DELAYS_S = (0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400)
@@ -41,6 +42,7 @@ class Metrics:
         self._add_sending()
         self._add_state()
         self._add_configuration()
+        self.models = ModelMetrics(self.registry)
 
     def _add_input(self) -> None:
         made = self.registry

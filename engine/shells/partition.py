@@ -29,6 +29,7 @@ from engine.shells.faults import fault_point
 from engine.shells.files import FilePlace
 from engine.shells.journal import WAITING_BYTES, Journal
 from engine.shells.memory import Memory, OversizedRecord, stalls_from_bytes, stalls_to_bytes
+from engine.shells.model_state import key_of, restore, save
 from engine.shells.store import Store
 from engine.shells.wiring import plan_of
 
@@ -67,7 +68,9 @@ class Partition:
         stalls = stalls_from_bytes(self.store.fact(STALLS))
         self.store.settle()
         self._memory = Memory(self.store, self.plan, stalls, changes.progress.tick, Journal(self.store.db))
-        self.chain = Chain(self.plan, self._memory.entities, self._memory.units, stalls)
+        self._model_key = key_of(self.plan.configuration)
+        learn = restore(self.store, self.plan, stalls.models)
+        self.chain = Chain(self.plan, self._memory.entities, self._memory.units, stalls, learn)
         self.chain.resume(changes.progress.tick)
         self._express = Express(self.router, self.chain)
         if self._is_changed():
@@ -199,6 +202,7 @@ class Partition:
         store.set_fact(ROUTER, msgspec.msgpack.encode(msgspec.structs.replace(changes, aliases={})))
         store.set_fact(PLACES, msgspec.msgpack.encode(places))
         store.set_fact(STALLS, stalls_to_bytes(self.chain.stalls))
+        save(store, self.chain.learn, self.chain.stalls.models, self._model_key)
 
     def close(self) -> None:
         """Stop of one's own will: the batch at hand, if any, is done."""
@@ -262,7 +266,7 @@ def open_chain(store: Store, plan: Plan) -> Chain:
     now = msgspec.msgpack.decode(kept, type=RouterChanges).progress.tick if kept else 0
     stalls = stalls_from_bytes(store.fact(STALLS))
     memory = Memory(store, plan, stalls, now)
-    chain = Chain(plan, memory.entities, memory.units, stalls)
+    chain = Chain(plan, memory.entities, memory.units, stalls, restore(store, plan, stalls.models))
     chain.resume(now)
     return chain
 

@@ -31,7 +31,7 @@ FILE = "state.db"
 LOCK = "lock"
 ERASED = "erased"
 # Grows with every change of the tables; an older engine refuses a newer file.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CHECK_BYTES = 4
 # A file up to this size is checked page by page at every start, in a second or two.
 CHECKED_AT_START_BYTES = 512 * 1024 * 1024
@@ -56,6 +56,7 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS dead_letters (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, stream TEXT NOT NULL, stored_at INTEGER NOT NULL,
         record BLOB NOT NULL) STRICT""",
+    "CREATE TABLE IF NOT EXISTS answers (seq INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL) STRICT",
     "CREATE INDEX IF NOT EXISTS signals_of ON signals (detector, key, at)",
     "CREATE INDEX IF NOT EXISTS decisions_of ON decisions (detector, key, at)",
     "CREATE INDEX IF NOT EXISTS decisions_at ON decisions (at)",

@@ -81,6 +81,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hand_off: Node | None
     review: Node | None
     fan_out: FanOutSpec
+    models_key: str
     capacity: Node | None = None
 
 
@@ -98,6 +99,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         hand_off=read_hand_off(rules.hand_off, scope),
         review=read_review(rules.review, known.channels, known.streams, scope),
         fan_out=rules.fan_out,
+        models_key=rules.models_key,
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

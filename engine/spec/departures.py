@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 # What texts call the usual value of a measure begins like this.
 USUAL = "usual_"
+# And what moved a chance most.
+WHY, CHANCE = "why_", "chance_of"
+
+
+def why_names(words: Mapping[str, str]) -> frozenset[str]:
+    """What texts may call the reasons of chances, of measures by name with their words."""
+    return frozenset(WHY + name for name, word in words.items() if word == CHANCE)
 
 
 class Departs(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from engine.model import DAY_MS, Mode, Severity
 from engine.ports import As
 from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
-from engine.spec.departures import UsualSpec
+from engine.spec.departures import CHANCE, UsualSpec, why_names
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
@@ -82,6 +82,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
     usual = _usual(document, measures, (when, resolve), world)
     told = frozenset(measures) | usual_names(_those(when, resolve))
+    told |= why_names({name: measure.word for name, measure in measures.items()})
     _judge_why(written, told, world)
     only_if, unless = read_eligibility(document.only_if, world), read_eligibility(document.unless, world)
     then = read_choices(document.then, world)
@@ -91,6 +92,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     found = msgspec.structs.replace(found, for_each=for_each)
     if when is None:
         return found
+    _judge_chances(measures, _used(when, resolve).measures, world)
     if all(measure.spec for measure in measures.values()):
         _warn_unused(measures, _used(when, resolve).measures | _told(document.why), world)
     if world.report.errors > before:
@@ -178,6 +180,14 @@ def _warn_unused(measures: Mapping[str, Measure], used: frozenset[str], world: W
         if name not in used and name not in read_by:
             hint = f"nothing reads '{name}' - use it in 'when' or 'why', or remove it"
             world.report.warning(measure.key, "unused-measure", hint)
+
+
+def _judge_chances(measures: Mapping[str, Measure], compared: frozenset[str], world: World) -> None:
+    """Only what a condition holds against a limit is looked at again and again, and so only that is ever asked."""
+    for name, measure in measures.items():
+        if measure.word == CHANCE and name not in compared:
+            fault = f"nothing asks for '{name}' - hold it against a limit under 'when', as in {name}: {{at_least: 70%}}"
+            world.report.error(measure.key, "no-effect", fault)
 
 
 def _warn_untested(node: Node, document: DetectorDocument, world: World) -> None:

@@ -176,7 +176,9 @@ class HandOff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them. Without any, nothing is remembered of what was sent."""
+    """All of them. Without any, nothing is remembered of what was sent. `models_key` is the reference of the key that
+    signs the snapshots of models.
+    """
 
     limits: tuple[LimitSpec, ...] = ()
     quiet_hours: QuietHours | None = None
@@ -191,6 +193,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     snoozes: tuple[SnoozeSpec, ...] = ()
     review: ReviewSpec | None = None
     fan_out: FanOutSpec = FanOutSpec()
+    models_key: str = ""
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policie
 from engine.spec.experiments import arms_in
 from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
+from engine.spec.models import ModelsDocument
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.project_messages import MessageKeys, PreferencesDocument, read_messages
 from engine.spec.reading import RAW, Written, read
@@ -96,6 +97,7 @@ class ProjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     suppress: Annotated[Node | None, RAW, "to leave those alone who ignored or dismissed several messages"] = None
     hand_off: Annotated[Node | None, RAW, "which colleague takes over when somebody answers a message"] = None
     fan_out: Annotated[FanOutDocument | None, "above how many members a person is asked first"] = None
+    models: Annotated[ModelsDocument, "how what models have learned is kept"] = ModelsDocument()
     kafka: Annotated[Node | None, RAW, "where a worker finds Kafka, and how it uses it"] = None
 
 
@@ -149,6 +151,7 @@ def _rules(document: ProjectDocument) -> Rules:
         hand_off=document.hand_off,
         review=document.review,
         fan_out=read_fan_out(document.fan_out),
+        models_key=document.models.key,
     )
 
 

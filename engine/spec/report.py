@@ -13,7 +13,6 @@ from engine.spec.types import Place
 LATER = frozenset(
     (
         "peers",
-        "chance_of",
         "date",
         "score",
         "fired",

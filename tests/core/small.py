@@ -11,17 +11,17 @@ from engine.shells.wiring import load_configuration, plan_of
 PROJECT = """
 project: small
 entities: {customer: customer}
-streams: {usage: {from: usage.jsonl, events: [login, order]}}
+streams: {usage: {from: usage.jsonl, events: [login, order, left]}}
 sinks: {console: {kind: stdout}}
 channels: {desk: console}
 """
 PLAY = "{play: call, to: owner, channel: desk, class: service, tier: 3, owner: a, title: t, text: t}"
 
 
-def partition(folder: Path, detectors: str, project: str = "") -> Partition:
-    """A partition over `folder`/state, with detectors and further keys of the project file as YAML."""
+def partition(folder: Path, detectors: str, project: str = "", play: str = PLAY) -> Partition:
+    """A partition over `folder`/state, with detectors, further keys of the project file and a play as YAML."""
     config = folder / "config"
-    for name, text in (("beforehand", PROJECT + project), ("detectors/d", detectors), ("playbooks/p", PLAY)):
+    for name, text in (("beforehand", PROJECT + project), ("detectors/d", detectors), ("playbooks/p", play)):
         path = config / f"{name}.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from engine.core.effects import Effects
 from engine.model import Action, DeadLetter, Decision, Membership, Mode, Outcome, Severity, Signal
 from engine.shells.metrics import Metrics, WorkerMetrics
+from engine.shells.modelling import LearnerReport, ModelReport
 from engine.spec.policies import SnoozeSpec
 
 NOW = 1_772_409_600_000
@@ -93,6 +94,37 @@ def effects_of(detector: str) -> Effects:
     return effects
 
 
+def a_model() -> ModelReport:
+    learner = LearnerReport(
+        learner="logistic_regression",
+        counts=True,
+        auc=0.8,
+        log_loss=0.4,
+        calibration=0.02,
+        top_share=0.3,
+        lift=2.0,
+        lift_over_rule=1.1,
+        lead_ms=86_400_000,
+    )
+    return ModelReport(
+        model="likely-to-cancel.churn",
+        version=3,
+        at="2026-01-05T00:00:00Z",
+        at_ms=NOW,
+        examples=300,
+        yes=40,
+        treated=5,
+        held_out=1,
+        needs=200,
+        is_ready=True,
+        judged=100,
+        share=0.1,
+        rule="logins",
+        rule_auc=0.7,
+        learners=(learner,),
+    )
+
+
 def filled() -> Metrics:
     """As after a minute of a worker's life."""
     metrics = Metrics()
@@ -108,6 +140,7 @@ def filled() -> Metrics:
     metrics.entities.labels("account").set(40)
     metrics.oldest.labels("decisions").set(NOW / 1000)
     metrics.note_snoozes([SnoozeSpec(what="all", until_ms=NOW + 1, because="a test")], NOW)
+    metrics.models.note([a_model()])
     metrics.reload_ok.set(1)
     metrics.reload_at.set(NOW / 1000)
     for stage in ("route", "detect", "decide", "dispatch"):

@@ -15,7 +15,7 @@ from engine.model import DAY_MS, HOUR_MS, Scalar
 from engine.ports import Slot
 
 FIVE_MINUTES_MS = 300_000
-MOST_BYTES_EACH = 11_200
+MOST_BYTES_EACH = 12_500
 
 Row = Callable[[random.Random, int], Sequence[float]]
 
@@ -118,6 +118,34 @@ def test_an_alarm_is_told_while_it_goes_on_and_then_not_again_for_a_rest() -> No
     after = [account.take(0.1 * (number % 5)) for number in range(30)]
     assert after[-1] == 0.0
     assert account.take(500.0) == 0.0
+
+
+def test_in_an_alarm_that_goes_on_no_limit_is_passed_twice() -> None:
+    oddness = Oddness(Options(of=("it",), rest=50))
+    slot = [1_000, 0.0, [None], None, 0]
+    told = []
+    for rarity in (2.5, 3.5, 9.0, 3.1, 2.4, 6.0, 2.2, 2.3, 1.0, 7.0):
+        slot[1] = oddness._rested(slot, rarity)
+        told.append(slot[1])
+    assert told == [2.5, 3.5, 9.0, 3.1, 2.4, 2.4, 2.2, 2.2, 0.0, 0.0]
+
+
+def test_what_creeps_up_within_a_window_is_seen_though_each_look_is_like_the_one_before() -> None:
+    """Looks at a window that slides share most of their events."""
+    told = []
+    for overlap in (0, 11):
+        oddness = Oddness(Options(of=("calls", "failing"), rest=0), overlap)
+        slot, known, chance = oddness.fresh(), Entity("account", "acme", 1, Stalls()), random.Random(4)
+        said: list[float] = []
+        for number in range(3_000):
+            at, busy = number * FIVE_MINUTES_MS, number // 12 % 24 in range(8, 18)
+            row = (chance.gauss(20, 3), chance.gauss(0.05, 0.02)) if busy else (1.0, float(number // 12 % 3 == 0))
+            if number >= 2_990:
+                row = (20.0, 0.05 + 0.06 * (number - 2_990))
+            oddness.take(slot, at, row, known)
+            said.append(float(oddness.value(slot) or 0.0))
+        told.append(max(said[-8:]))
+    assert told[1] > max(2.5, told[0])
 
 
 def test_without_a_rest_it_is_told_again_at_once() -> None:

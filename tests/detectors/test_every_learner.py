@@ -14,15 +14,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.core.asking import Asking
 from engine.core.state import Entity, Stalls
 from engine.model import HOUR_MS, Scalar
-from engine.ports import As, Learner, OfPeriods, Slot
+from engine.ports import As, Learner, OfPeriods, Sampling, Slot
 from tests.detectors import test_every_detector as every
 
 WORDS = [word for word in every.WORDS if word not in every.OF_EVENTS]
 # More than the longest time in which any of them says nothing.
 SAMPLES = 500
-MOST_BYTES = 12_000
+MOST_BYTES = 13_000
 
 
 def learners_of(word: str) -> Iterator[Learner]:
@@ -35,7 +36,7 @@ def learners_of(word: str) -> Iterator[Learner]:
         for period in ("", "1h", "1d"):
             options = fitting(case.options, period)
             if not kind.period_problems(word, options, period):
-                yield kind.learner_of(word, options, period)
+                yield kind.learner_of(word, options, Sampling(period=period, overlap=0 if period else 11))
 
 
 def fitting(options: Any, period: str) -> Any:
@@ -78,6 +79,8 @@ def check_it_says_nothing_at_first(learner: Learner) -> None:
 
 
 def check_it_says_something_in_the_end(learner: Learner) -> None:
+    if isinstance(learner, Asking):
+        return  # one entity alone learns nothing of a chance; tests/laws/test_chances.py has a crowd
     someone = Someone(learner)
     assert isinstance([someone.take(value) for value in some_values()][-1], int | float)
 

@@ -11,6 +11,7 @@ import pytest
 from detectors.forecast import ForecastOf, Options
 from engine.core.state import Entity, Stalls
 from engine.model import DAY_MS, HOUR_MS, WEEK_MS, Scalar
+from engine.ports import Sampling
 
 MONDAY = 1_767_571_200_000  # 2026-01-05
 SPRING_FORWARD = 1_774_746_000_000  # 2026-03-29 01:00 UTC, in Berlin
@@ -20,7 +21,7 @@ class Queue:
     def __init__(self, period: str = "1h", zone: str = "UTC", **options: Any) -> None:
         given = Options(of=("arrivals",), **options)
         assert not ForecastOf().period_problems("forecast_of", given, period)
-        self.learner = ForecastOf().learner_of("forecast_of", given, period)
+        self.learner = ForecastOf().learner_of("forecast_of", given, Sampling(period=period))
         self.slot = self.learner.fresh()
         self.known = Entity("queue", "billing", 1, Stalls())
         self.known.zone = zone

@@ -30,6 +30,7 @@ from engine.spec import (
     happened,
     holdout,
     kafka,
+    models,
     play_parts,
     plays,
     priority,
@@ -75,6 +76,7 @@ WRITTEN = {
     "experiment": (experiments.ExperimentDocument, "experiments.md"),
     "arm": (experiments.ArmDocument, "experiments.md"),
     "another play": (experiments.UseDocument, "experiments.md"),
+    "models": (models.ModelsDocument, "models.md"),
     "project": (project.ProjectDocument, "architecture.md"),
     "entity": (project.EntityDocument, "events.md"),
     "limit": (deciding.LimitDocument, "deciding.md"),
@@ -131,8 +133,8 @@ def keys() -> Iterator[tuple[str, str, str]]:
         yield from ((name, what, word) for word in words)
     for word, kind in detectors.load().items():
         # The first option of a measure, what it measures, is written under the word itself.
-        first = {"event"} if hasattr(kind, "share_key") else {"of"} if hasattr(kind, "learner") else set()
-        page = "unusual.md" if hasattr(kind, "learner") else "detectors.md"
+        first = {"event"} if hasattr(kind, "share_key") else {"of", "event"} if hasattr(kind, "learner") else set()
+        page = "models.md" if word == "chance_of" else "unusual.md" if hasattr(kind, "learner") else "detectors.md"
         yield "detectors.md", "a word of the catalog", word
         yield from ((page, word, o.key) for o in options_of(kind.options) if o.key not in first)
     for name in sinks.kinds():

@@ -64,6 +64,21 @@ PLAYS = """
 {play: note, to: customer, channel: log, class: service, owner: support, text: "{{ why }}"}
 """
 
+# A chance to learn, over a horizon that passes often.
+LEAVING = """
+---
+detector: will-write
+owner: support
+reason: tickets
+per: customer
+watch:
+  logins: {count: [login, login.failed], over: 12h}
+  writes: {chance_of: ticket.opened, within: 12h, from: [logins], needs: 10, step: 3h, challenger: naive_bayes}
+when: {writes: {at_least: 20%}}
+then: [{play: note}]
+why: "{{ writes }}: {{ why_writes }}"
+"""
+
 # More for colleagues than they have room for.
 CAPACITY = """
 capacity: [{at_most: 2, time_zone: Europe/Rome}, {of: night-shift, at_most: 1, waiting: 3}]

@@ -20,7 +20,7 @@ from engine.shells.files import FilePlace
 from engine.shells.store import read_only
 from engine.shells.times import from_text, iso
 from tests.kill.process import Run, command, desk, verify
-from tests.kill.project import event, make, write_events
+from tests.kill.project import LEAVING, event, make, write_events
 
 KILLS = int(os.environ.get("KILLS", "110"))
 PARTS = 2
@@ -40,6 +40,15 @@ def test_killed_at_any_moment_it_loses_nothing_and_repeats_nothing(part: int, tm
             write_events(make(folder, port), seed=random.getrandbits(32), count=4_000)
             kills += killed_until_done(folder, random, KILLS // PARTS - kills)
             verify(folder, finished(folder))
+
+
+def test_killed_while_it_learns_it_learns_the_same(tmp_path: Path) -> None:
+    with desk(tmp_path / "desk.jsonl") as port:
+        write_events(make(tmp_path, port, batch=40, detectors=LEAVING), seed=5, count=3_000)
+        assert killed_until_done(tmp_path, Random(7), 15) > 3
+        verify(tmp_path, finished(tmp_path))
+    decided = [decision.versions for decision in read_only(tmp_path / "state").decisions()]
+    assert len({versions.get("model of writes", "") for versions in decided}) > 2
 
 
 def killed_until_done(folder: Path, random: Random, most: int) -> int:

@@ -13,11 +13,6 @@ TESTS = "tests: [{name: quiet, given: [{event: app.opened, account: acme}], expe
 COUNT = "{count: app.opened, every: 1d}"
 LATER = {
     "peers": (f"watch: {{visits: {COUNT}}}\nwhen: {{visits: {{peers: 2sd}}}}\n", ["peers"]),
-    "a chance": (
-        "watch: {leaving: {chance_of: app.closed, within: 20d, from: [visits], learner: any, needs: 100}}\n"
-        "when: {leaving: {at_least: 70%}}\n",
-        ["chance_of"],
-    ),
     "a score": (
         "watch:\n  risk:\n    score:\n      - {points: 10, firing: calm}\n      - {points: 5, happened: app.opened}\n"
         "when: {risk: {at_least: 12}}\n",
@@ -37,7 +32,7 @@ def test_a_word_of_later_versions_is_named_and_nothing_else(body: str, words: li
 
 
 def test_a_detector_that_waits_for_one_of_later_is_not_told_that_it_does_not_exist(tmp_path: Path) -> None:
-    body, _words = LATER["a chance"]
+    body, _words = LATER["a score"]
     waiting = broken.DETECTOR.replace("calm", "waiting") + "unless: {firing: soon}\n"
     broken.write(tmp_path, "detector", (HEAD + body + TESTS + "---" + waiting).encode())
     assert [problem.code for problem in broken.problems_of(tmp_path)] == ["later"]

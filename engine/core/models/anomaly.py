@@ -14,6 +14,7 @@ until it has become the usual one. A value a million times the usual one unsettl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from engine.core.models.novelty import Novelty, NoveltyState, Point
@@ -31,26 +32,33 @@ VALUES, STEPS, COURSE, DAILY = range(4)
 WEIGHTS = ((1.0, 1.0), (0.5, 0.25), (0.0, 0.0), (0.5, 0.25))
 
 ViewState: TypeAlias = tuple[NoveltyState, TailState]
-AnomalyState: TypeAlias = tuple[list[float], list[float], int, float, ProfileState, list[ViewState]]
+# The values at hand, the distances from the daily course, values seen, the slow course, the profile, the views, and
+# what waits to be remembered by each view.
+WaitingState: TypeAlias = list[list[list[float]]]
+AnomalyState: TypeAlias = tuple[list[float], list[float], int, float, ProfileState, list[ViewState], WaitingState]
 
 
 class Anomaly:
     """Scores each value of one series against those before it, then learns it.
 
     Values are numbers in any unit; what is beyond 1e100 is taken for 1e100. `at_ms` matters for the time of day and of
-    the week only. The state is at most 11,000 bytes as msgpack.
+    the week only. Where values overlap, as windows that slide do, `delay` says with how many later ones each of them
+    does: so long none is held against it. The state is at most 11,000 bytes as msgpack, and 112 for each of the delay.
     """
 
-    __slots__ = ("_course", "_daily", "_profile", "_seen", "_values", "_views")
+    __slots__ = ("_course", "_daily", "_delay", "_profile", "_seen", "_values", "_views", "_waiting")
 
-    def __init__(self, state: AnomalyState | None = None) -> None:
+    def __init__(self, state: AnomalyState | None = None, delay: int = 0) -> None:
+        self._delay = delay
+        self._waiting: list[list[Point]] = [[] for _ in WEIGHTS]
         self._values: list[float] = []
         self._daily: list[float] = []
         self._seen, self._course = 0, 0.0
         self._profile = Profile()
         self._views = [(Novelty(weights), Tail()) for weights in WEIGHTS]
         if state is not None:
-            values, daily, self._seen, self._course, profile, views = state
+            values, daily, self._seen, self._course, profile, views, waiting = state
+            self._waiting = [[(one, two, three) for one, two, three in points] for points in waiting]
             self._values, self._daily, self._profile = list(values), list(daily), Profile(profile)
             self._views = [
                 (Novelty(weights, novelty), Tail(tail)) for weights, (novelty, tail) in zip(WEIGHTS, views, strict=True)
@@ -58,7 +66,8 @@ class Anomaly:
 
     def state(self) -> AnomalyState:
         views = [(novelty.state(), tail.state()) for novelty, tail in self._views]
-        return list(self._values), list(self._daily), self._seen, self._course, self._profile.state(), views
+        waiting = [[list(point) for point in points] for points in self._waiting]
+        return list(self._values), list(self._daily), self._seen, self._course, self._profile.state(), views, waiting
 
     def take(self, at_ms: int, value: float) -> float:
         """How rare the value is, as -log10 of its chance on normal data (2 is p99, 3 is p99.9); then learn it."""
@@ -67,12 +76,11 @@ class Anomaly:
         scores = []
         for view, point in self._points(at_ms, value):
             novelty, tail = self._views[view]
-            distance = novelty.take(point)
+            distance = novelty.take_later(point, self._waiting[view], self._delay)
             if distance is not None:
                 scores.append(tail.score(distance))
                 tail.learn(distance)
-        most = max(scores, default=0.0)
-        return _rarity(most + OTHERS * (math.fsum(scores) - most))
+        return rarity_of(scores)
 
     def _points(self, at_ms: int, value: float) -> list[tuple[int, Point]]:
         """What each view shows now; a view that has too little yet is left out."""
@@ -95,7 +103,10 @@ class Anomaly:
         return points
 
 
-def _rarity(astonishment: float) -> float:
+def rarity_of(scores: Sequence[float]) -> float:
+    """What several views of one thing say together, on the scale on which 2 is one in a hundred on normal data."""
+    most = max(scores, default=0.0)
+    astonishment = most + OTHERS * (math.fsum(scores) - most)
     if astonishment < HUNDREDTH:
         return max(0.0, 2.0 - BODY * (HUNDREDTH - astonishment))
     return 2.0 + (astonishment - HUNDREDTH) / (THOUSANDTH - HUNDREDTH)

@@ -16,11 +16,13 @@ from engine.core.assign import Assign
 from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
+from engine.core.learning import LearnState
 from engine.core.state import Stalls
 from engine.model import Receipt, Signal
 from engine.shells.erasing import strip_units
 from engine.shells.kafka import wire
 from engine.shells.kafka.assign import Assigning
+from engine.shells.kafka.learning import Owner
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory
@@ -60,6 +62,7 @@ class DecidePartition(Remembering):
         self._has_capacity = bool(configuration.project.policies.capacity)
         assign = Assign(configuration, self._memory.units, self._effects)
         self._assigning = Assigning(self.replica, assign, self._peers, waits_for_all=self._has_capacity)
+        self._owner = Owner(self.replica, self._plan, self.partition)
         # Keys sort as the candidates are to be taken.
         self._pending = [(key, wire.read_candidate(row)) for key, row in head.rows.get(PENDING, {}).items()]
         heapify(self._pending)
@@ -72,6 +75,7 @@ class DecidePartition(Remembering):
     def _settle(self) -> None:
         self.replica.fact(FLOW, msgspec.msgpack.encode(self._flow))
         self._assigning.settle()
+        self._owner.settle()
         self._memory.save()
 
     def _put_out(self, effects: Effects) -> None:
@@ -86,6 +90,13 @@ class DecidePartition(Remembering):
         if self._has_capacity and self._flow.now > self._announced:
             self._out.to_all(topics.candidates, wire.Mark(self._source, self._flow.now))
             self._announced = self._flow.now
+
+        self._owner.put_out(self._out, topics.events)
+
+    @property
+    def learned(self) -> LearnState:
+        """What models have learned, in the partition that owns them."""
+        return self._owner.state
 
     # ---- stepping over records
 
@@ -157,8 +168,10 @@ class DecidePartition(Remembering):
             elif candidate.due and candidate.due != due:
                 self._decide.on_tick(min(candidate.due - 1, until))
             due = candidate.due
+            self._owner.pass_time(min(candidate.at, until))
             self._apply(candidate)
         self._decide.on_tick(until)
+        self._owner.pass_time(until)
         self._flow.now = until
         self._assigning.decided(until)
         if self._erased:
@@ -172,6 +185,8 @@ class DecidePartition(Remembering):
             signal = _without_erased(signal, self._erased)
         if signal is not None:
             self._decide.on_signal(signal)
+        if candidate.example is not None:
+            self._owner.take(candidate.example)
         if profile is not None:
             self._decide.on_event(wire.routed_of(profile, candidate.offset))
 
@@ -191,6 +206,7 @@ class DecidePartition(Remembering):
         strip_units(self._memory.units, self.replica.units_naming(erase.key), name)
         self._strip_pending(name)
         self._assigning.forget(name)
+        self._owner.forget(erase.entity, erase.key)
         self._forgetting.ask()
 
     def _strip_pending(self, name: str) -> None:

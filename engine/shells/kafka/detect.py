@@ -20,9 +20,11 @@ from engine.core.erasure import masked, names_in
 from engine.core.members import drawers_in
 from engine.core.progress import Notice, Progress, ProgressState
 from engine.model import SECOND_MS, Signal, Tick
+from engine.ports import NEVER
 from engine.shells.erasing import strip_others
 from engine.shells.kafka import wire
 from engine.shells.kafka.keyed import taking_keyed
+from engine.shells.kafka.learning import OWNER, Following
 from engine.shells.kafka.poison import Held
 from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
@@ -66,7 +68,9 @@ class DetectPartition(Remembering):
         state = msgspec.msgpack.decode(kept, type=ProgressState) if kept else ProgressState()
         self._progress = Progress(plan.configuration.project.streams, STEP_MS)
         self._progress.restore(state)
-        self._tick = self._announced = state.tick
+        models, waits = self._stalls.models, self._shared.event_clock
+        self._following = Following(self.replica, plan, models, waits=waits)
+        self._tick = self._announced = self._following.reached(state.tick)
         self._is_over = False
         self._sources = msgspec.msgpack.decode(facts.get(SOURCES, b"\x90"), type=Sources)
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
@@ -92,6 +96,7 @@ class DetectPartition(Remembering):
         replica.fact(STALLS, stalls_to_bytes(self._stalls))
         replica.fact(SOURCES, msgspec.msgpack.encode(self._sources, order="sorted"))
         replica.fact(OPEN, msgspec.msgpack.encode(self.open_signals, order="sorted"))
+        self._following.settle(self._tick)
         self._memory.save()
 
     def _put_out(self, effects: Effects) -> None:
@@ -136,7 +141,7 @@ class DetectPartition(Remembering):
             self._profile(routed.key, event, offset)
             return
         self._detect.on_event(routed)
-        if self._effects.signals:
+        if self._effects.signals or self._stalls.models.examples:
             self._hand_over(event.at, offset)
 
     def _is_erased(self, event: wire.Addressed) -> bool:
@@ -152,6 +157,10 @@ class DetectPartition(Remembering):
         key = f"{max(event.at, event.behind):015d} {event.stream} {record.offset:015d}"
         heappush(self._held, (key, record.value or b""))
         self.replica.row(HELD, key, record.value)
+
+    def _held_since(self) -> int:
+        """When the first event was that is held back."""
+        return int(self._held[0][0][:15]) if self._held else NEVER
 
     def _release(self, until: int, offset: int) -> None:
         """Take the events up to a time, as they would have come live: with time on its way in between."""
@@ -205,6 +214,10 @@ class DetectPartition(Remembering):
             number = self._number(offset)
             self._candidate(wire.Candidate(signal.unit, at, self._source, offset, number, signal=signal, due=due))
         self._raised += signals
+        for example in self._stalls.models.take():
+            at = max(now, self._tick + 1)
+            candidate = wire.Candidate("", at, self._source, offset, self._number(offset), example=example)
+            self._out.put(self._shared.topics.candidates, OWNER, example.model.encode(), wire.encode(candidate))
 
     def _candidate(self, candidate: wire.Candidate) -> None:
         self._out.keyed(self._shared.topics.candidates, candidate.unit.encode(), wire.encode(candidate))
@@ -216,6 +229,9 @@ class DetectPartition(Remembering):
             self._mark(message, offset)
         elif isinstance(message, wire.Erase):
             self._erase(message)
+        elif isinstance(message, wire.Learned):
+            self._following.told(message)
+            self._go_on(offset)
 
     def _mark(self, mark: wire.Mark, offset: int) -> None:
         """A source tells how far it has come."""
@@ -236,15 +252,21 @@ class DetectPartition(Remembering):
         if mark.wall and sources.quiet >= sources.known:
             progress.quiet(mark.wall)
         due += progress.ticks()
-        self._is_over = mark.ended and sources.ended >= sources.known
-        if self._is_over:
+        is_over = mark.ended and sources.ended >= sources.known
+        if is_over:
             due += [*progress.silences(is_over=True), *progress.end()]
-        for notice in due:
+        self._following.add(due, is_over=is_over)
+        self._go_on(offset)
+
+    def _go_on(self, offset: int) -> None:
+        """Let time pass, as far as it may."""
+        while (notice := self._following.next(self._tick, self._held_since())) is not None:
             if isinstance(notice, Tick):
                 self._release(notice.at, offset)
                 self._pass_time(notice.at, offset)
             else:
                 self._detect.on_stall(notice)
+        self._is_over = self._following.takes_end()
 
     def _note_flow(self, mark: wire.Mark) -> list[Tick | Notice]:
         """Recorded events wait for every source, and so do silences: of several sources, one may be read first."""

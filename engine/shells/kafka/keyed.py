@@ -44,7 +44,7 @@ class Keyed(Protocol):
 
 def taking_keyed(detect: Detect) -> TakeKeyed:
     """What takes the ordinary ones among the keyed events of a plan."""
-    plan, effects = detect.plan, detect.effects
+    plan, effects, models = detect.plan, detect.effects, detect.stalls.models
     places = _Places()
     ways = _Ways(plan, {kind: compile_steps(each, places.place_of) for kind, each in plan.kinds.items()}, detect)
     decode, known, find = places.decoder(), ways.known.get, ways.find
@@ -69,7 +69,7 @@ def taking_keyed(detect: Detect) -> TakeKeyed:
             others = entities if len(entities) > 1 else None
             if not key or not note(way, key, event.id, at, event.attributes, event.body, record.offset, others):
                 return number, 0
-            if effects.signals:
+            if effects.signals or models.examples:
                 return number + 1, at
         return len(records), 0
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.digest import seen_digest
+from engine.core.examples import Example
 from engine.core.tasks import Handover
 from engine.model import Action, DeadLetter, Event, Recall, Receipt, Routed, Signal
 
@@ -66,14 +67,20 @@ class Erase(msgspec.Struct, frozen=True, tag="erase"):
     until: int
 
 
-Message: TypeAlias = Mark | Configure | Erase
+class Learned(msgspec.Struct, frozen=True, tag="learned", omit_defaults=True):
+    """What models have learned takes effect here. `due` is when they learn next, `snapshots` are signed."""
+
+    due: int
+    snapshots: tuple[bytes, ...] = ()
+
+
+Message: TypeAlias = Mark | Configure | Erase | Learned
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """What detect hands to decide: a signal, or an event that the unit is to hear of, most often a `profile`.
 
-    Or decide to itself: a task on its way to an owner.
-
+    Or decide to itself: a task on its way to an owner. Or an answer, an `example`, to the owner of the models.
 
     `at` is the moment in event time at which it belongs into the order of things. `source`, `offset` and `number` say
     where it came from, so that it is taken once however often it was written. `due` is set where a timer raised it: the
@@ -91,6 +98,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     due: int = 0
     handover: Handover | None = None
     receipt: Receipt | None = None
+    example: Example | None = None
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -20,9 +20,11 @@ from engine.errors import OperatorError, SpecError, in_brief
 from engine.model import Action
 from engine.shells.dispatch import Report
 from engine.shells.kafka import decide, detect, dispatch, route, wire
+from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.dispatch import DispatchPartition, Sending
 from engine.shells.kafka.doctor import examine
+from engine.shells.kafka.learning import OWNER
 from engine.shells.kafka.link import Link, acknowledged
 from engine.shells.kafka.owned import Keeping, Owned
 from engine.shells.kafka.route import Routing
@@ -33,6 +35,7 @@ from engine.shells.kafka.topics import topics_of
 from engine.shells.kafka.watch import GAVE_UP, Movement, Watchdog
 from engine.shells.logs import logger
 from engine.shells.metrics import Metrics, WorkerMetrics
+from engine.shells.modelling import reports
 from engine.shells.serving import Server, application
 from engine.shells.times import wall_ms
 from engine.shells.wiring import build_sinks, load_configuration, plan_of
@@ -283,6 +286,8 @@ class Worker:
         for place, stage in self._owned.ready():
             if isinstance(stage, DetectPartition | DispatchPartition):
                 await self._seam.between_batches(place, stage.keep_house)
+            elif isinstance(stage, DecidePartition) and stage.partition == OWNER:
+                self.metrics.models.note(reports(stage.plan, stage.learned))
         for kind, count in self._owned.measure().items():
             self.metrics.entities.labels(kind).set(count)
         self.metrics.note_snoozes(self._configuration.project.policies.snoozes, wall_ms())

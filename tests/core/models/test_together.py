@@ -12,7 +12,7 @@ import pytest
 from engine.core.models.together import Together, TogetherState
 
 Row = Callable[[random.Random], Sequence[float]]
-BUDGET_BYTES = {2: 600, 3: 700, 8: 1_400}
+BUDGET_BYTES = {2: 2_400, 3: 3_100, 8: 6_700}
 
 
 def together(common: float) -> Row:
@@ -61,6 +61,25 @@ def test_what_never_goes_together_is_told_at_once(common: float) -> None:
     usual, broken = scores([*rows, (65.0, 0.0015)])[-1], scores([*rows, (65.0, -0.0015)])[-1]
     assert usual < 2.0
     assert broken > 4.0
+
+
+def test_a_combination_of_no_simple_shape_is_told_too() -> None:
+    """Few calls may all fail; many never did."""
+    chance = random.Random(3)
+    rows = [
+        (1.0, float(chance.random() < 0.3))
+        if chance.random() < 0.4
+        else (chance.gauss(20, 3), chance.gauss(0.05, 0.02))
+        for _ in range(2_000)
+    ]
+    assert scores([*rows, (20.0, 0.7)])[-1] > 3.0
+    assert scores([*rows, (1.0, 1.0)])[-1] < 2.0
+
+
+def test_what_never_changed_is_left_to_its_own_series() -> None:
+    rows = [(value, 5.0) for value, _ in rows_of(together(0.5), 400)]
+    given = scores([*rows, (50.0, 9.0), *rows])
+    assert max(given[401:]) < 4.0
 
 
 def test_what_is_usual_from_now_on_becomes_usual() -> None:

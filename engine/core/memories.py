@@ -1,0 +1,87 @@
+"""Compiles measures of measures: where what they have learned lies among an entity's slots, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from engine.core.asking import OF_THE_ENTITY, Asking
+from engine.core.conditions import Measure
+from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
+from engine.core.learning import ModelSpec
+from engine.core.meanings import departure_of, meaning_of, sampling_of
+from engine.ports import LearnedKind, Learner, OfPeriods, Plugins, Sampling, Tracker
+from engine.spec.departures import USUAL, WHY
+from engine.spec.types import DetectorSpec, MeasureSpec
+
+
+class Memories:
+    """Of one kind of entity. What they keep goes among its `trackers`, the models that they ask into `models`."""
+
+    def __init__(self, kind: str, plugins: Plugins, trackers: list[Tracker], models: dict[str, ModelSpec]) -> None:
+        self._kind = kind
+        self._plugins = plugins
+        self._trackers = trackers
+        self._models = models
+
+    def learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> dict[str, Measure]:
+        """The measure by its name, over those `found` before; with a chance, also what moved it most."""
+        kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
+        sampling = sampling_of(measure, spec)
+        learner = _learner(kind, measure, sampling)
+        parts = [found[name] for name in measure.inputs]
+        inputs = [meaning_of(name, spec) for name in measure.inputs]
+        at, memory = self._memory(learner, inputs, measure.step_ms)
+        asking = asking_of(memory)
+        clock = by_period(parts, sampling.period)
+        if measure.step_ms:
+            clock = by_step(parts, measure.step_ms, is_patient=asking is None)
+        made = {measure.name: learned_of(measure.name, at, memory, parts, clock)}
+        if asking is not None:
+            read = [event for part in parts for event in part.events]
+            asking.bind(self._kind, f"{inputs} each {measure.step_ms}", read)
+            self._models.setdefault(asking.model, _model_of(asking, measure, spec))
+            say = partial(asking.why, names=(*measure.inputs, *OF_THE_ENTITY))
+            made[WHY + measure.name] = told_by(WHY + measure.name, made[measure.name], say, memory, clock)
+        return made
+
+    def usual(self, name: str, spec: DetectorSpec, found: Mapping[str, Measure], in_a_row: int) -> Measure:
+        """What is usual for a measure, with a verdict on each of the last periods."""
+        watched = next(measure for measure in spec.watch if measure.name == name)
+        learner = departure_of(spec.usual, watched.period, watched.word, in_a_row)
+        at, memory = self._memory(learner, [meaning_of(name, spec)], 0)
+        return usual_of(USUAL + name, at, memory, found[name], watched.period)
+
+    def _memory(self, learner: Learner, inputs: Sequence[object], step_ms: int) -> tuple[int, Memory]:
+        """Where what a learner has learned lies: what learns the same from the same is kept once."""
+        identity = f"{learner.identity} of {inputs} each {step_ms}"
+        known = next((at for at, tracker in enumerate(self._trackers) if tracker.identity == identity), -1)
+        if known < 0:
+            self._trackers.append(Memory(identity, learner))
+            known = len(self._trackers) - 1
+        memory = self._trackers[known]
+        assert isinstance(memory, Memory), identity
+        return known, memory
+
+
+def _learner(kind: LearnedKind, measure: MeasureSpec, sampling: Sampling) -> Learner:
+    if isinstance(kind, OfPeriods):
+        return kind.learner_of(measure.word, measure.options, sampling)
+    return kind.learner(measure.word, measure.options)
+
+
+def asking_of(tracker: Tracker) -> Asking | None:
+    """What asks for a chance, if this remembers for it."""
+    return tracker.learner if isinstance(tracker, Memory) and isinstance(tracker.learner, Asking) else None
+
+
+def _model_of(asking: Asking, measure: MeasureSpec, spec: DetectorSpec) -> ModelSpec:
+    return ModelSpec(
+        id=asking.model,
+        name=f"{spec.name}.{measure.name}",
+        learner=asking.learner,
+        learners=asking.learners,
+        inputs=(*measure.inputs, *OF_THE_ENTITY),
+        needs=asking.needs,
+        within_ms=asking.within_ms,
+    )

@@ -1,0 +1,130 @@
+"""The learners that `chance_of` can choose from: how likely something is, from a few numbers, one answer at a time.
+
+One that learns stays with its owner. What it gives away is a few frozen numbers, from which anybody can tell the same
+chance. Both are plain lists of numbers, so that no code ever travels with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.core.models.chance import STEEPEST, Chance, ChanceState
+from engine.ports import Slot
+
+# Answers of each kind before naive Bayes says anything, and the least spread that it takes a number to have.
+LEAST_OF_A_KIND, LEAST_SPREAD = 2, 0.05
+
+
+class Classifier(Protocol):
+    """Learns from answers. `numbers` are always the same ones in the same order, the first the constant 1."""
+
+    def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
+        """What came of what was known then."""
+
+    def state(self) -> Slot:
+        """All that it has learned, to go on from."""
+
+    def frozen(self) -> list[float]:
+        """As much of it as it takes to tell chances."""
+
+
+class LogisticRegression:
+    """Newton's steps, one per answer. State: that of a `Chance`. Frozen: a weight for each number."""
+
+    def __init__(self, numbers: int, state: Slot | None = None) -> None:
+        self._chance = Chance(numbers, _chance_state(state))
+
+    def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
+        self._chance.learn(numbers, happened=happened)
+
+    def state(self) -> Slot:
+        return list(self._chance.state())
+
+    def frozen(self) -> list[float]:
+        return self._chance.state()[1]
+
+
+class NaiveBayes:
+    """Each number by itself, as if it knew nothing of the others, with its evidence then set right against the answers.
+
+    State: [how many, means, sums of squares] of no and of yes, and the `Chance` that sets the evidence right. Frozen:
+    its two weights, then for each number the mean and spread of no and of yes; nothing while it knows too little.
+    """
+
+    def __init__(self, numbers: int, state: Slot | None = None) -> None:
+        nothing = [[0, [0.0] * numbers, [0.0] * numbers] for _ in range(2)]
+        self._kinds: list[Slot] = [list(kind) for kind in state[:2]] if state else nothing
+        self._set_right = Chance(2, _chance_state(state[2]) if state else None)
+
+    def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
+        moments = self._moments()
+        if moments:
+            self._set_right.learn([1.0, _evidence(moments, numbers)], happened=happened)
+        kind = self._kinds[happened]
+        kind[0] += 1
+        for place, number in enumerate(numbers):
+            off = number - kind[1][place]
+            kind[1][place] += off / kind[0]
+            kind[2][place] += off * (number - kind[1][place])
+
+    def state(self) -> Slot:
+        return [*([n, list(means), list(squares)] for n, means, squares in self._kinds), list(self._set_right.state())]
+
+    def frozen(self) -> list[float]:
+        moments = self._moments()
+        return [*self._set_right.state()[1], *moments] if moments else []
+
+    def _moments(self) -> list[float]:
+        if min(kind[0] for kind in self._kinds) < LEAST_OF_A_KIND:
+            return []
+        found: list[float] = []
+        for place in range(len(self._kinds[0][1])):
+            for count, means, squares in self._kinds:
+                found += [means[place], max(LEAST_SPREAD, math.sqrt(squares[place] / count))]
+        return found
+
+
+CLASSIFIERS: dict[str, type[LogisticRegression | NaiveBayes]] = {
+    "logistic_regression": LogisticRegression,
+    "naive_bayes": NaiveBayes,
+}
+
+
+def classifier(name: str, numbers: int, state: Slot | None = None) -> Classifier:
+    """A new one, or one that goes on from a state."""
+    return CLASSIFIERS[name](numbers, state)
+
+
+def parts_of(name: str, frozen: Sequence[float], numbers: Sequence[float]) -> list[float]:
+    """What each number adds to the log odds, by what a learner of that name has given away."""
+    if not frozen:
+        return [0.0] * len(numbers)
+    if name == "naive_bayes":
+        base, weight, *moments = frozen
+        return [base + weight * ratio if not place else weight * ratio for place, ratio in _ratios(moments, numbers)]
+    return [weight * number for weight, number in zip(frozen, numbers, strict=True)]
+
+
+def chance_at(log_odds: float) -> float:
+    """A probability above 0 and below 1."""
+    return 1.0 / (1.0 + math.exp(-max(-STEEPEST, min(STEEPEST, log_odds))))
+
+
+def _evidence(moments: Sequence[float], numbers: Sequence[float]) -> float:
+    return math.fsum(ratio for _place, ratio in _ratios(moments, numbers))
+
+
+def _ratios(moments: Sequence[float], numbers: Sequence[float]) -> list[tuple[int, float]]:
+    """By how much more each number is at home among yes than among no, as logarithms."""
+    found = []
+    for place, number in enumerate(numbers):
+        no, no_spread, yes, yes_spread = moments[4 * place : 4 * place + 4]
+        off = (((number - no) / no_spread) ** 2 - ((number - yes) / yes_spread) ** 2) / 2
+        found.append((place, max(-STEEPEST, min(STEEPEST, off + math.log(no_spread / yes_spread)))))
+    return found
+
+
+def _chance_state(state: Slot | None) -> ChanceState | None:
+    return (state[0], state[1], state[2]) if state else None

@@ -1,0 +1,100 @@
+"""Keeps what the learn step knows in the local store, in the transaction of the batch that led to it.
+
+Answers are appended to a table as they come. What was learned from them is one fact, which is written once for each day
+of event time, and then the table is left with those that still wait.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from engine.core.examples import Example, Models, Snapshot, UnsignedSnapshot, sealed, unsealed
+from engine.core.learning import Learn, LearnState
+from engine.core.plan import Plan
+from engine.errors import OperatorError
+from engine.shells.secrets import read_secret
+from engine.shells.store import Store
+from engine.spec.models import LEAST_KEY
+from engine.spec.types import Configuration
+
+FACT = "models"
+
+
+class Kept(msgspec.Struct, array_like=True):
+    """What was learned, and the snapshots in force, each with its signature, oldest first."""
+
+    state: LearnState
+    snapshots: list[bytes]
+
+
+def key_of(configuration: Configuration) -> bytes:
+    """What snapshots are signed with; empty where the project names no key. Raises OperatorError."""
+    reference = configuration.project.policies.models_key
+    if not reference:
+        return b""
+    key = read_secret(reference, configuration.folder).reveal().encode()
+    if len(key) < LEAST_KEY:
+        raise OperatorError(f"The key {reference} of models has to have at least {LEAST_KEY} bytes")
+    return key
+
+
+def trusted(contents: Iterable[bytes], key: bytes) -> Iterator[Snapshot]:
+    """Those that carry our signature. The others are not used; the next one that is learned takes their place."""
+    for content in contents:
+        try:
+            yield unsealed(content, key)
+        except UnsignedSnapshot:
+            continue
+
+
+def restore(store: Store, plan: Plan, models: Models) -> Learn:
+    """The learn step as it was last kept, with its snapshots put into `models`. Raises OperatorError."""
+    content = store.fact(FACT)
+    kept = msgspec.msgpack.decode(content, type=Kept) if content else Kept(LearnState(), [])
+    for snapshot in trusted(kept.snapshots, key_of(plan.configuration)):
+        models.put(snapshot)
+    # What is not asked any more is forgotten with the next day that is learned.
+    state = msgspec.structs.replace(kept.state, models={n: m for n, m in kept.state.models.items() if n in plan.models})
+    learn = Learn(plan.models, models, state)
+    learn.take(_waiting(store.db))
+    learn.saved()
+    return learn
+
+
+def save(store: Store, learn: Learn, models: Models, key: bytes) -> None:
+    """Write what has changed since the last time. Runs inside the caller's transaction."""
+    rows: Iterable[Example] = learn.fresh
+    if learn.has_learned:
+        store.db.execute("DELETE FROM answers")
+        rows = learn.waiting.values()
+    encode = msgspec.msgpack.encode
+    store.db.executemany("INSERT INTO answers (record) VALUES (?)", [(encode(row),) for row in rows])
+    if learn.has_changed:
+        store.set_fact(FACT, encode(Kept(learn.state, [sealed(each, key) for each in models.all()])))
+    learn.saved()
+
+
+def kept_models(store: Store) -> tuple[LearnState, list[Example]]:
+    """What was learned, and what waits to be, to look at."""
+    content = store.fact(FACT)
+    state = msgspec.msgpack.decode(content, type=Kept).state if content else LearnState()
+    return state, list(_waiting(store.db))
+
+
+def forget(store: Store, who: int) -> int:
+    """Drop the answers of somebody that were not learned yet, in the transaction at hand. Returns how many."""
+    rows = store.db.execute("SELECT seq, record FROM answers").fetchall()
+    gone = [(seq,) for seq, record in rows if msgspec.msgpack.decode(record, type=Example).who == who]
+    store.db.executemany("DELETE FROM answers WHERE seq = ?", gone)
+    return len(gone)
+
+
+def _waiting(db: sqlite3.Connection) -> Iterator[Example]:
+    # What an earlier version wrote may be looked at before this one has run on it.
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'answers'").fetchone():
+        return
+    for (record,) in db.execute("SELECT record FROM answers ORDER BY seq"):
+        yield msgspec.msgpack.decode(record, type=Example)

@@ -1,0 +1,141 @@
+"""How good the models are that have learned so far: for a person, for a program, and for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from engine.core.learning import LearnState, ModelSpec, Teaching
+from engine.core.models.track import Track, best_measure, quality_of
+from engine.core.moments import spoken_length
+from engine.core.plan import Plan
+from engine.model import DAY_MS
+from engine.shells.times import iso, moment
+
+
+class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one learner said before the answers were known, held against them.
+
+    `calibration` is how far its chances were from what came, on average. `top_share` is the share of yes among the
+    tenth with the highest chances; `lift` that over the share among all, `lift_over_rule` over that of the best measure
+    alone. `lead_ms` is how long before it happened a yes among that tenth was foreseen, on average.
+    """
+
+    learner: str
+    counts: bool
+    auc: float | None
+    log_loss: float
+    calibration: float
+    top_share: float
+    lift: float
+    lift_over_rule: float
+    lead_ms: int
+
+
+class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One model. `examples` and `yes` were learned from, `treated` left out. `judged` were held against what was said.
+    The trivial rule is the one measure that alone ranks best, `rule`.
+    """
+
+    model: str
+    version: int
+    at: str
+    at_ms: int
+    examples: int
+    yes: int
+    treated: int
+    held_out: int
+    needs: int
+    is_ready: bool
+    judged: int
+    share: float
+    rule: str
+    rule_auc: float
+    learners: tuple[LearnerReport, ...]
+
+
+def reports(plan: Plan, state: LearnState) -> list[ModelReport]:
+    """Every model that is asked for, in order of their names."""
+    found = [_report(spec, state.models.get(name, Teaching())) for name, spec in plan.models.items()]
+    return sorted(found, key=lambda report: report.model)
+
+
+def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
+    rule, rule_auc, rule_share = best_measure(teaching.rules)
+    rarer = min(teaching.yes, teaching.examples - teaching.yes)
+    first = quality_of(teaching.tracks.get(spec.learner, Track()))
+    return ModelReport(
+        model=spec.name,
+        version=teaching.version,
+        at=iso(teaching.at) if teaching.at else "",
+        at_ms=teaching.at,
+        examples=teaching.examples,
+        yes=teaching.yes,
+        treated=teaching.left_out,
+        held_out=teaching.held_out,
+        needs=spec.needs,
+        is_ready=teaching.examples >= spec.needs and rarer >= max(1, spec.needs // 10),
+        judged=first.answers,
+        share=first.share,
+        rule=rule,
+        rule_auc=rule_auc,
+        learners=tuple(_learners(spec, teaching.tracks, rule_share)),
+    )
+
+
+def _learners(spec: ModelSpec, tracks: Mapping[str, Track], rule_share: float) -> Iterator[LearnerReport]:
+    """The one whose word counts first."""
+    for name in sorted(spec.learners, key=lambda name: name != spec.learner):
+        quality = quality_of(tracks.get(name, Track()))
+        yield LearnerReport(
+            learner=name,
+            counts=name == spec.learner,
+            auc=quality.auc,
+            log_loss=quality.log_loss,
+            calibration=quality.calibration,
+            top_share=quality.precision,
+            lift=quality.precision / quality.share if quality.share else 0.0,
+            lift_over_rule=quality.precision / rule_share if rule_share else 0.0,
+            lead_ms=quality.lead_ms,
+        )
+
+
+def as_text(found: list[ModelReport]) -> str:
+    return "\n\n".join("\n".join(_lines(report)) for report in found) or "no detector asks for a chance"
+
+
+def _lines(report: ModelReport) -> Iterator[str]:
+    yield report.model
+    if not report.version:
+        yield "  it has not learned anything yet"
+        return
+    yield (
+        f"  version {report.version} of {moment(report.at)}, learned from {report.examples:,} answers, "
+        f"{report.yes:,} of them yes"
+    )
+    if report.treated or report.held_out:
+        yield f"  {report.treated:,} were left out, as something was done; {report.held_out:,} were held out and taught"
+    if not report.is_ready:
+        rarer = min(report.yes, report.examples - report.yes)
+        yield (
+            f"  still learning: it needs {report.needs:,} answers and has {report.examples:,}; "
+            f"of the rarer kind {max(1, report.needs // 10):,}, and has {rarer:,}"
+        )
+    if report.judged:
+        yield from _judged(report)
+
+
+def _judged(report: ModelReport) -> Iterator[str]:
+    yield f"  held against {report.judged:,} answers, {report.share:.1%} of them yes:"
+    yield f"    {'':<22}  {'AUC':>5}  {'log loss':>8}  {'off by':>6}  {'top tenth':>9}  {'lift':>5}  foreseen"
+    for each in report.learners:
+        auc = "-" if each.auc is None else f"{each.auc:.3f}"
+        name = each.learner + (" *" if each.counts else "")
+        lead = spoken_length(round(each.lead_ms / DAY_MS) * DAY_MS) if each.lead_ms >= DAY_MS else "less than a day"
+        yield (
+            f"    {name:<22}  {auc:>5}  {each.log_loss:>8.3f}  {each.calibration:>6.1%}  {each.top_share:>9.1%}  "
+            f"{each.lift:>5.2f}  {lead} before"
+        )
+    if report.rule:
+        yield f"    {report.rule + ' alone':<22}  {report.rule_auc:>5.3f}"

@@ -1,0 +1,108 @@
+"""Models over the partitions of detect and decide: whichever was quicker, what is learned and decided is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.core.route import Router
+from engine.model import Decision, Routed
+from engine.shells.backtest import Backtest, decision_lines
+from engine.shells.kafka import wire
+from engine.shells.kafka.decide import DecidePartition
+from engine.shells.kafka.detect import DetectPartition
+from engine.shells.kafka.stage import Shared
+from engine.shells.kafka.topics import topics_of
+from tests.core import leavers
+from tests.kafka.memory_link import MemoryCluster
+
+SOURCE = "raw/0"
+Stage = DetectPartition | DecidePartition
+
+
+class Cluster:
+    """Every partition of both stages, each with a place that it has read to; route is the test itself."""
+
+    def __init__(self, folder: Path, partitions: int) -> None:
+        self.link: Any = MemoryCluster()
+        self.plan = leavers.partition(folder).plan
+        self.topics = topics_of(self.plan.configuration.project)
+        self.shared = Shared(
+            link=self.link,
+            topics=self.topics,
+            partitions=partitions,
+            state=folder / "stages",
+            config=folder / "config",
+            plan=self.plan,
+            event_clock=True,
+        )
+        self.stages: dict[tuple[str, int], Stage] = {}
+        self._opened = 0
+
+    async def feed(self, random: Random) -> None:
+        """All recorded events, and now and then how far their source has come."""
+        router = Router(self.plan.configuration.project, self.plan.watched)
+        await self._mark(wire.Mark(SOURCE, 0, expects=(SOURCE,)))
+        for row in leavers.rows():
+            for record in router.route(row):
+                if isinstance(record, Routed):
+                    key = wire.key_of(record)
+                    place = wire.partition_of(key, self.shared.partitions)
+                    await self.link.send(self.topics.events, place, [(key, wire.encode(wire.addressed(record)))])
+                    at = record.event.at
+            if random.random() < 0.1:
+                await self._mark(wire.Mark(SOURCE, at))
+        await self._mark(wire.Mark(SOURCE, at, ended=True))
+
+    async def _mark(self, mark: wire.Mark) -> None:
+        for number in range(self.shared.partitions):
+            await self.link.send(self.topics.events, number, [(None, wire.encode(mark))])
+
+    async def work(self, random: Random, restart: float) -> None:
+        """In batches of any size, by whichever partition comes next, now and then one taken over by another."""
+        topics = self.topics.events, self.topics.candidates
+        places = [(topic, number) for topic in topics for number in range(self.shared.partitions)]
+        while waiting := [place for place in places if self._is_behind(place)]:
+            place = random.choice(waiting)
+            if place not in self.stages or random.random() < restart:
+                await self._open(place)
+            stage = self.stages[place]
+            await stage.take(self.link.since(*place, stage.position, random.choice((1, 20, 500))))
+
+    def _is_behind(self, place: tuple[str, int]) -> bool:
+        position = self.stages[place].position if place in self.stages else 0
+        return bool(self.link.places[place].next_offset > position)
+
+    async def _open(self, place: tuple[str, int]) -> None:
+        if place in self.stages:
+            await self.stages[place].close(is_ours=False)
+        self._opened += 1
+        made = DetectPartition if place[0] == self.topics.events else DecidePartition
+        self.stages[place] = made(self.shared, place[1], f"writer-{self._opened}")
+        await self.stages[place].open()
+
+    def decisions(self) -> list[bytes]:
+        found: dict[str, Decision] = {}
+        for number in range(self.shared.partitions):
+            for record in self.link.places[self.topics.decisions, number].records:
+                decision = msgspec.json.decode(record.value, type=Decision)
+                found.setdefault(decision.id, decision)
+        return decision_lines(found.values())
+
+
+@pytest.mark.parametrize(("partitions", "seed"), [(1, 0), (1, 1), (3, 2), (3, 3)])
+async def test_what_was_learned_over_partitions_leads_to_what_a_backtest_decides(
+    partitions: int, seed: int, tmp_path: Path
+) -> None:
+    cluster = Cluster(tmp_path, partitions)
+    await cluster.feed(Random(seed))
+    await cluster.work(Random(seed), restart=0.02 * (seed % 2))
+    (tmp_path / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in leavers.rows()))
+    run = Backtest(cluster.plan, tmp_path)
+    run.run()
+    assert len(run.decisions) > 20
+    assert cluster.decisions() == decision_lines(run.decisions)

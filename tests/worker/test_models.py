@@ -1,0 +1,45 @@
+"""Models on Kafka: one partition learns for all, and what was learned leads to the decisions of a backtest."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.spec.broker import KafkaSpec
+from tests.kill.project import LEAVING, put_in_order
+from tests.worker.conftest import NewWorld
+from tests.worker.world import World, working
+
+pytestmark = pytest.mark.slow
+
+
+def learned_from(world: World) -> set[str]:
+    """The versions of the model that decisions were made under."""
+    versions = [decision["versions"] for decision in world.decisions().values()]
+    return {str(each["model of writes"]) for each in versions if "model of writes" in each}  # type: ignore[index, operator]
+
+
+@pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
+def test_what_was_learned_on_kafka_leads_to_what_a_backtest_decides(
+    partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
+) -> None:
+    world = new_world(kafka, partitions=partitions, events=3_000, seed=5, detectors=LEAVING)
+    # One model hears of all customers, so what comes late tells something only in the order of the whole file.
+    put_in_order(world.folder / "data")
+    world.feed()
+    with working(world, workers) as running:
+        world.until_done(120, *running)
+    world.verify()
+    assert len(learned_from(world)) > 1
+
+
+def test_an_owner_of_models_that_dies_is_taken_over_from(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    world = new_world(kafka, partitions=2, events=3_000, seed=5, detectors=LEAVING)
+    put_in_order(world.folder / "data")
+    world.feed()
+    first = world.worker("a")
+    world.until(lambda: len(learned_from(world)) > 0, "something is learned")
+    first.process.kill()
+    first.process.wait()
+    with working(world, 1) as running:
+        world.until_done(120, *running)
+    world.verify()
