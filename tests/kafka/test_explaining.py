@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,13 @@ from engine.shells import wiring
 from engine.shells.about import about, as_text
 from engine.shells.explain import explain
 from engine.shells.histories import StoreHistory, TopicHistory
+from engine.shells.kafka import browse, wire
 from engine.shells.kafka import explain as telling
-from engine.shells.kafka import wire
 from engine.shells.kafka.topics import Topics, topics_of
 from engine.shells.local import RunOptions, run
 from engine.shells.starting import init
 from engine.shells.store import Store, read_only
-from tests.kafka.memory_link import MemoryCluster
+from tests.kafka.memory_link import MemoryCluster, MemoryReader, Record
 from tests.kill.project import make, write_events
 
 PARTITIONS = 4
@@ -191,6 +193,20 @@ async def test_nothing_decided_is_said_in_words(customers: Week) -> None:
     history = await customers.told(telling.asked_of(customers.plan, "break-in", "nobody", None))
     said = explain(history, customers.plan, "break-in", "nobody")
     assert said.startswith("break-in, customer nobody\n\nIt has not fired yet.\n\nHow it stands now")
+
+
+async def test_a_broker_that_falls_silent_is_waited_for_so_long_and_no_longer(
+    customers: Week, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "PATIENCE_S", 0.05)
+
+    async def silent(*_: object) -> AsyncIterator[list[Record]]:
+        await asyncio.sleep(60)
+        yield []
+
+    monkeypatch.setattr(MemoryReader, "read", silent)
+    with pytest.raises(TimeoutError):
+        await customers.told(telling.asked_about(customers.plan, "customer:c1", None))
 
 
 async def test_what_is_wrong_is_said_in_one_sentence(customers: Week) -> None:
