@@ -16,7 +16,7 @@ from engine.core.matching import holds
 from engine.core.state import Entity
 from engine.model import HOUR_MS, Reading, Scalar
 from engine.ports import NEVER, Condition, Inline, Reader, Tracker
-from engine.spec.departures import USUAL, Departs
+from engine.spec.departures import PEERS, USUAL, Departs
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
 
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"above": gt, "at_least": ge, "below": lt, "at_most": le}
@@ -155,7 +155,8 @@ def compile_condition(
     if isinstance(spec, Compare):
         return _compare(spec, measures[spec.measure])
     if isinstance(spec, Departs):
-        return _departs(spec, measures[USUAL + spec.measure])
+        prefix = PEERS if spec.against == "peers" else USUAL
+        return _departs(spec, measures[prefix + spec.measure])
     if isinstance(spec, Kept):
         return _kept(*kept(spec))
     if isinstance(spec, AllOf):
@@ -307,7 +308,7 @@ def _departs(spec: Departs, usual: Measure) -> Compiled:
         limit = f"{spec.share * 100:g}%" if spec.share else f"{spec.spreads:g}sd"
         value = found[0][0] if found else None
         met = truth(entity, now) is True
-        return [Reading(spec.measure, value, f"{spec.side}_usual_by", limit, spec.in_a_row, met=met)]
+        return [Reading(spec.measure, value, f"{spec.side}_{spec.against}_by", limit, spec.in_a_row, met=met)]
 
     return Compiled(truth=truth, quick=truth, story=story, timed=True, wait=usual.turn, turn=usual.turn, at=usual.at)
 

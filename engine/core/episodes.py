@@ -184,13 +184,13 @@ def signal_of(
 
 
 def _models(judge: Judge, entity: Entity) -> dict[str, str]:
-    """The versions of the models that its chances were told from, by the measures' names."""
+    """The versions of the models that its chances and what is usual among peers were told from, by measures' names."""
     found = {}
     for measure in judge.measures:
-        asking = judge.asks.get(measure.at[0]) if judge.asks else None
-        slot = entity.slots[measure.at[0]] if asking else None
-        if asking and slot and not measure.name.startswith(WHY):
-            found[measure.name] = asking.version(slot[1])
+        version = judge.versions.get(measure.at[0]) if judge.versions else None
+        slot = entity.slots[measure.at[0]] if version else None
+        if version and slot and not measure.name.startswith(WHY):
+            found[measure.name] = version(slot)
     return {name: version for name, version in found.items() if version}
 
 

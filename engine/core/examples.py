@@ -41,6 +41,8 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
 
     `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
     order when it was asked, by the snapshot `version`; none where there was no snapshot.
+
+    For a model of peers it is a value of one of a `segment` in the `period` of that number.
     """
 
     model: str
@@ -52,6 +54,8 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     treatment: Treatment = ""
     chances: tuple[float, ...] = ()
     version: int = 0
+    segment: str = ""
+    period: int = 0
 
     @property
     def happened(self) -> bool:
@@ -63,10 +67,25 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
         return self.known_at, self.who, self.asked_at
 
 
+class Among(msgspec.Struct, frozen=True, array_like=True):
+    """What is usual in one segment: (number of the period, middle, spread, of how many) for each, the oldest first.
+
+    Whose number is above `up_to` need not tell their value, as those of enough others are heard; 0 = all tell it.
+    """
+
+    periods: tuple[tuple[int, float, float, int], ...]
+    up_to: int = 0
+
+    def of_period(self, period: int) -> tuple[float, float, int]:
+        """(middle, spread, of how many); 0 where nothing is known of it."""
+        return next((each[1:] for each in self.periods if each[0] == period), (0.0, 0.0, 0))
+
+
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """What a model had learned at a moment, enough to tell chances. `model` is the digest of what is asked and from
     which measures, so one that was made for others never fits. `means` are those of the numbers. `lows` and `highs` are
-    the ends of what was learned from, by measure: what lies more than `BEYOND` times further out is taken for that.
+    the ends of what was learned from, by measure: what lies more than `BEYOND` times further out is taken for that. A
+    model of peers has its `segments` by their names instead.
     """
 
     model: str
@@ -79,6 +98,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     lows: list[Number] = []
     highs: list[Number] = []
     format: int = 1
+    segments: dict[str, Among] = {}
 
     def is_enough(self, needs: int) -> bool:
         """Has it seen `needs` answers, and a tenth of that of the rarer one?"""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from engine.core.crowds import Crowd, among, forget_who, gather
 from engine.core.examples import PER_MEASURE, Example, Models, Number, Snapshot, numbers_of
 from engine.core.models.classifiers import classifier
 from engine.core.models.track import Track, noted, ranked
@@ -26,6 +27,9 @@ SURE_AFTER_MS = HOUR_MS
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A model that is asked for. `name` is that of the first measure that asks, as `detector.measure`; `learner` the
     one whose word counts there, `learners` all that learn beside one another, in the order in which they are asked.
+
+    A model of peers has neither: it only knows what is usual in each segment for its one input, which is a count with
+    `of_counts`.
     """
 
     id: str
@@ -35,11 +39,14 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     needs: int
     within_ms: int
+    is_of_peers: bool = False
+    of_counts: bool = False
 
 
 class Teaching(msgspec.Struct, array_like=True):
     """What the owner of a model knows. `left_out` counts the answers of those who were treated. `tracks` say how good
-    each learner has been, `rules` how well each measure ranks by itself.
+    each learner has been, `rules` how well each measure ranks by itself. Of a model of peers, `crowds` are the newest
+    values by segment, `refused` counts those of segments for which there was no room.
     """
 
     format: int = FORMAT
@@ -55,6 +62,8 @@ class Teaching(msgspec.Struct, array_like=True):
     at: int = 0
     lows: list[Number] = []
     highs: list[Number] = []
+    crowds: dict[str, Crowd] = {}
+    refused: int = 0
 
 
 class LearnState(msgspec.Struct, array_like=True):
@@ -62,6 +71,10 @@ class LearnState(msgspec.Struct, array_like=True):
 
     until: int = 0
     models: dict[str, Teaching] = {}
+
+    def forget(self, who: int) -> int:
+        """Drop what is known of one by themselves: what peers had. Returns how many values that were."""
+        return sum(forget_who(teaching.crowds.values(), who) for teaching in self.models.values())
 
 
 class Learn:
@@ -94,11 +107,12 @@ class Learn:
                 self.fresh.append(example)
 
     def forget(self, who: int) -> list[Example]:
-        """Drop the answers of somebody that were not learned yet. Returns them."""
+        """Drop the answers of somebody that were not learned yet, and their values. Returns the answers."""
         gone = [example for example in self.waiting.values() if example.who == who]
         for example in gone:
             del self.waiting[example.model, example.who, example.asked_at]
         self.fresh = [example for example in self.fresh if example.who != who]
+        self.has_changed = bool(self.state.forget(who)) or self.has_changed
         return gone
 
     def saved(self) -> None:
@@ -127,7 +141,16 @@ class Learn:
         for name, spec in self._specs.items():
             answers = [each for each in due if each.model == name and len(each.values) == len(spec.inputs)]
             if answers:
-                self._teach(spec, answers, until)
+                learn = self._gather if spec.is_of_peers else self._teach
+                learn(spec, answers, until)
+
+    def _gather(self, spec: ModelSpec, values: Sequence[Example], until: int) -> None:
+        teaching = self._teaching(spec)
+        teaching.refused += gather(teaching.crowds, values)
+        teaching.examples += len(values)
+        teaching.version, teaching.at = teaching.version + 1, until
+        segments = {name: among(crowd, of_counts=spec.of_counts) for name, crowd in teaching.crowds.items()}
+        self._give(Snapshot(spec.id, teaching.version, until, teaching.examples, 0, [], {}, segments=segments))
 
     def _teach(self, spec: ModelSpec, answers: Sequence[Example], until: int) -> None:
         teaching = self._teaching(spec)
@@ -153,7 +176,10 @@ class Learn:
         if teaching.examples > before:
             teaching.version, teaching.at = teaching.version + 1, until
             teaching.learned = {name: learner.state() for name, learner in learners.items()}
-            self._give(spec, teaching, {name: learner.frozen() for name, learner in learners.items()})
+            known = teaching.version, until, teaching.examples, teaching.yes
+            learned = {name: learner.frozen() for name, learner in learners.items()}
+            ends = list(teaching.lows), list(teaching.highs)
+            self._give(Snapshot(spec.id, *known, teaching.means, learned, *ends))
 
     def _teaching(self, spec: ModelSpec) -> Teaching:
         known = self.state.models.get(spec.id)
@@ -162,9 +188,7 @@ class Learn:
             known = self.state.models[spec.id] = Teaching(version=known.version if known else 0)
         return known
 
-    def _give(self, spec: ModelSpec, teaching: Teaching, learned: dict[str, list[float]]) -> None:
-        known = teaching.version, teaching.at, teaching.examples, teaching.yes
-        snapshot = Snapshot(spec.id, *known, teaching.means, learned, list(teaching.lows), list(teaching.highs))
+    def _give(self, snapshot: Snapshot) -> None:
         self._models.put(snapshot)
         self.given.append(snapshot)
 

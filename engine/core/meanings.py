@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from engine.core.models.usual import Departure, cycle_of
 from engine.ports import Sampling
 from engine.spec.departures import Departs, UsualSpec
@@ -40,13 +42,13 @@ def departure_of(usual: UsualSpec, period: str, word: str, in_a_row: int) -> Dep
     )
 
 
-def usual_of_what(spec: DetectorSpec) -> list[str]:
-    """The measures that are held against what is usual for them."""
-    return sorted({departure.measure for departure in _departures(spec)})
+def held_against(against: Literal["usual", "peers"], spec: DetectorSpec) -> list[str]:
+    """The measures that are held against what is usual for the entity, or among its peers."""
+    return sorted({departure.measure for departure in _departures(spec) if departure.against == against})
 
 
 def most_in_a_row(spec: DetectorSpec) -> int:
-    """In how many periods in a row one of them has to be out of the ordinary."""
+    """In how many periods in a row one of either has to be out of the ordinary."""
     return max((departure.in_a_row for departure in _departures(spec)), default=1)
 
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from engine.core.asking import OF_THE_ENTITY, Asking
 from engine.core.conditions import Measure
 from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
 from engine.core.learning import ModelSpec
-from engine.core.meanings import departure_of, meaning_of, sampling_of
-from engine.ports import LearnedKind, Learner, OfPeriods, Plugins, Sampling, Tracker
-from engine.spec.departures import USUAL, WHY
+from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
+from engine.core.peering import Peers, peers_of
+from engine.ports import LearnedKind, Learner, OfPeriods, Plugins, Sampling, Slot, Tracker
+from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.types import DetectorSpec, MeasureSpec
+from engine.spec.usual import LENGTHS_MS
 
 
 class Memories:
-    """Of one kind of entity. What they keep goes among its `trackers`, the models that they ask into `models`."""
+    """Of one kind of entity. What they keep goes among its `trackers`, the models that they ask into `models`.
 
-    def __init__(self, kind: str, plugins: Plugins, trackers: list[Tracker], models: dict[str, ModelSpec]) -> None:
+    `lateness_ms` is how long the slowest timer waits.
+    """
+
+    def __init__(
+        self, kind: str, plugins: Plugins, trackers: list[Tracker], models: dict[str, ModelSpec], lateness_ms: int
+    ) -> None:
         self._kind = kind
         self._plugins = plugins
         self._trackers = trackers
         self._models = models
+        self._lateness_ms = lateness_ms
 
     def learned(self, measure: MeasureSpec, spec: DetectorSpec, found: Mapping[str, Measure]) -> dict[str, Measure]:
         """The measure by its name, over those `found` before; with a chance, also what moved it most."""
@@ -52,6 +60,33 @@ class Memories:
         at, memory = self._memory(learner, [meaning_of(name, spec)], 0)
         return usual_of(USUAL + name, at, memory, found[name], watched.period)
 
+    def peers(self, name: str, spec: DetectorSpec, found: Mapping[str, Measure], in_a_row: int) -> Measure:
+        """What is usual among the entity's peers for a measure, with a verdict on each of the last periods."""
+        watched = next(measure for measure in spec.watch if measure.name == name)
+        learner = Peers(
+            same=spec.peers.same,
+            needs=spec.peers.needs,
+            period_ms=LENGTHS_MS[watched.period],
+            kept=in_a_row,
+            lateness_ms=self._lateness_ms,
+        )
+        meaning = meaning_of(name, spec)
+        learner.bind(self._kind, str(meaning))
+        at, memory = self._memory(learner, [meaning], 0)
+        model = ModelSpec(
+            id=learner.model,
+            name=f"{spec.name}.{PEERS}{name}",
+            learner="",
+            learners=(),
+            inputs=(name,),
+            needs=spec.peers.needs,
+            within_ms=0,
+            is_of_peers=True,
+            of_counts=watched.word in COUNTED,
+        )
+        self._models.setdefault(learner.model, model)
+        return peers_of(PEERS + name, at, memory, found[name], watched.period)
+
     def _memory(self, learner: Learner, inputs: Sequence[object], step_ms: int) -> tuple[int, Memory]:
         """Where what a learner has learned lies: what learns the same from the same is kept once."""
         identity = f"{learner.identity} of {inputs} each {step_ms}"
@@ -73,6 +108,15 @@ def _learner(kind: LearnedKind, measure: MeasureSpec, sampling: Sampling) -> Lea
 def asking_of(tracker: Tracker) -> Asking | None:
     """What asks for a chance, if this remembers for it."""
     return tracker.learner if isinstance(tracker, Memory) and isinstance(tracker.learner, Asking) else None
+
+
+def version_of(tracker: Tracker) -> Callable[[Slot], str] | None:
+    """What tells, from the tracker's slot, by which version of a model it spoke last; None where it asks none."""
+    learner = tracker.learner if isinstance(tracker, Memory) else None
+    if not isinstance(learner, Asking | Peers):
+        return None
+    version = learner.version
+    return lambda slot: version(slot[1])
 
 
 def _model_of(asking: Asking, measure: MeasureSpec, spec: DetectorSpec) -> ModelSpec:

@@ -7,7 +7,7 @@ those that exist.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,15 +19,15 @@ from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
 from engine.core.learning import ModelSpec
-from engine.core.meanings import most_in_a_row, usual_of_what
+from engine.core.meanings import held_against, most_in_a_row
 from engine.core.members import Clause, clause_of, drawers_of
-from engine.core.memories import Memories, asking_of
+from engine.core.memories import Memories, asking_of, version_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
 from engine.core.treating import Treats, treats_of
-from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Tracker
-from engine.spec.departures import USUAL
+from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Slot, Tracker
+from engine.spec.departures import PEERS, USUAL
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.types import (
     AllOf,
@@ -47,7 +47,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     """One detector, compiled. `lateness_ms` is how long its timers wait for stragglers of the streams it reads.
 
     `is_for` says for which entities it is, None = for all. `asks` are the chances among its measures by their trackers,
-    `treats` what it does that may change them.
+    `treats` what it does that may change them, `versions` tell the versions of its models by their trackers.
     `is_steady`: while its condition holds, events in order of time never make it necessary to look earlier.
     """
 
@@ -62,6 +62,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     is_for: IsFor | None = None
     asks: Mapping[int, Asking] = {}
     treats: Treats | None = None
+    versions: Mapping[int, Callable[[Slot], str]] = {}
 
 
 class Ops(msgspec.Struct, frozen=True):
@@ -211,7 +212,8 @@ class _KindCompiler:
         self._measures: dict[tuple[str, Any], Measure] = {}
         self._kept: dict[tuple[str, object], tuple[int, Condition]] = {}
         self._in_a_row = 1
-        self._memories = Memories(kind, plugins, self._trackers, models)
+        slowest = max([0, *(stream.lateness_ms for stream in configuration.project.streams)])
+        self._memories = Memories(kind, plugins, self._trackers, models, slowest)
 
     def compile(self, specs: list[tuple[int, DetectorSpec]]) -> KindPlan:
         self._build_measures([spec for _index, spec in specs])
@@ -295,6 +297,7 @@ class _KindCompiler:
             is_for=self._guards[index],
             asks=asks,
             treats=treats,
+            versions={i: told for i in at if (told := version_of(self._trackers[i])) is not None},
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:
@@ -312,8 +315,10 @@ class _KindCompiler:
             if measure.inputs and measure.word != "formula":
                 learned = self._memories.learned(measure, spec, found)
                 found |= {name: each for name, each in learned.items() if name not in found}
-        for name in usual_of_what(spec):
+        for name in held_against("usual", spec):
             found[USUAL + name] = self._memories.usual(name, spec, found, self._in_a_row)
+        for name in held_against("peers", spec):
+            found[PEERS + name] = self._memories.peers(name, spec, found, self._in_a_row)
         return found
 
     def _kept_condition(self, spec: Kept) -> tuple[int, Condition]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from engine.shells.modelling import LearnerReport, ModelReport
+from engine.shells.modelling import AnyReport, LearnerReport, ModelReport
 
 
 class ModelMetrics:
@@ -38,17 +38,21 @@ class ModelMetrics:
             "beforehand_model_lead_seconds", "How long before a yes of the top tenth is foreseen", labels, registry=made
         )
 
-    def note(self, reports: Sequence[ModelReport]) -> None:
+    def note(self, reports: Sequence[AnyReport]) -> None:
         """How good the models are by now."""
         for report in reports:
             self._version.labels(report.model).set(report.version)
             if report.at:
                 self._learned.labels(report.model).set(report.at_ms / 1000)
-            answers = {"no": report.examples - report.yes, "yes": report.yes}
-            for what, count in {**answers, "treated": report.treated, "held_out": report.held_out}.items():
-                self._answers.labels(report.model, what).set(count)
-            for each in report.learners:
-                self._note_learner(report.model, each)
+            if isinstance(report, ModelReport):
+                self._note_answers(report)
+
+    def _note_answers(self, report: ModelReport) -> None:
+        answers = {"no": report.examples - report.yes, "yes": report.yes}
+        for what, count in {**answers, "treated": report.treated, "held_out": report.held_out}.items():
+            self._answers.labels(report.model, what).set(count)
+        for each in report.learners:
+            self._note_learner(report.model, each)
 
     def _note_learner(self, model: str, report: LearnerReport) -> None:
         if report.auc is None:

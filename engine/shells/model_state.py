@@ -85,11 +85,19 @@ def kept_models(store: Store) -> tuple[LearnState, list[Example]]:
 
 
 def forget(store: Store, who: int) -> int:
-    """Drop the answers of somebody that were not learned yet, in the transaction at hand. Returns how many."""
+    """Drop the answers of somebody that were not learned yet, and their values among peers, in the transaction at hand.
+
+    Returns how many.
+    """
     rows = store.db.execute("SELECT seq, record FROM answers").fetchall()
     gone = [(seq,) for seq, record in rows if msgspec.msgpack.decode(record, type=Example).who == who]
     store.db.executemany("DELETE FROM answers WHERE seq = ?", gone)
-    return len(gone)
+    content = store.fact(FACT)
+    kept = msgspec.msgpack.decode(content, type=Kept) if content else Kept(LearnState(), [])
+    values = kept.state.forget(who)
+    if values:
+        store.set_fact(FACT, msgspec.msgpack.encode(kept))
+    return len(gone) + values
 
 
 def _waiting(db: sqlite3.Connection) -> Iterator[Example]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
+from engine.core.crowds import among
 from engine.core.learning import LearnState, ModelSpec, Teaching
 from engine.core.models.track import Track, best_measure, quality_of
 from engine.core.moments import spoken_length
 from engine.core.plan import Plan
-from engine.model import DAY_MS
+from engine.model import DAY_MS, Scalar
 from engine.shells.times import iso, moment
+
+SEGMENTS_SHOWN = 20
 
 
 class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,10 +59,67 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     learners: tuple[LearnerReport, ...]
 
 
-def reports(plan: Plan, state: LearnState) -> list[ModelReport]:
+class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment in the newest period of which anything is known: how many are heard, the middle of what they had, and
+    the spread. `is_enough`: are there as many others as are needed? `segment` is [] for all of the kind.
+    """
+
+    segment: tuple[Scalar, ...]
+    heard: int
+    usual: float
+    spread: float
+    is_enough: bool
+
+
+class PeersReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of what is usual among peers. `refused` are values of segments for which there was no room."""
+
+    model: str
+    version: int
+    at: str
+    at_ms: int
+    values: int
+    refused: int
+    needs: int
+    segments: tuple[SegmentReport, ...]
+
+
+AnyReport: TypeAlias = ModelReport | PeersReport
+
+
+def reports(plan: Plan, state: LearnState) -> list[AnyReport]:
     """Every model that is asked for, in order of their names."""
-    found = [_report(spec, state.models.get(name, Teaching())) for name, spec in plan.models.items()]
+    known = [(spec, state.models.get(name, Teaching())) for name, spec in plan.models.items()]
+    found = [_of_peers(*each) if each[0].is_of_peers else _report(*each) for each in known]
     return sorted(found, key=lambda report: report.model)
+
+
+def _of_peers(spec: ModelSpec, teaching: Teaching) -> PeersReport:
+    return PeersReport(
+        model=spec.name,
+        version=teaching.version,
+        at=iso(teaching.at) if teaching.at else "",
+        at_ms=teaching.at,
+        values=teaching.examples,
+        refused=teaching.refused,
+        needs=spec.needs,
+        segments=tuple(_segments(spec, teaching)),
+    )
+
+
+def _segments(spec: ModelSpec, teaching: Teaching) -> Iterator[SegmentReport]:
+    """In order of their names."""
+    for name, crowd in sorted(teaching.crowds.items()):
+        periods = among(crowd, of_counts=spec.of_counts).periods
+        if periods:
+            _period, usual, spread, heard = periods[-1]
+            yield SegmentReport(
+                segment=msgspec.json.decode(name, type=tuple[Scalar, ...]),
+                heard=heard,
+                usual=usual,
+                spread=spread,
+                is_enough=heard > spec.needs,
+            )
 
 
 def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
@@ -101,15 +162,38 @@ def _learners(spec: ModelSpec, tracks: Mapping[str, Track], rule_share: float) -
         )
 
 
-def as_text(found: list[ModelReport]) -> str:
-    return "\n\n".join("\n".join(_lines(report)) for report in found) or "no detector asks for a chance"
+def as_text(found: Sequence[AnyReport]) -> str:
+    nothing = "no detector asks for a chance, or for what is usual among peers"
+    return "\n\n".join("\n".join(_lines(report)) for report in found) or nothing
 
 
-def _lines(report: ModelReport) -> Iterator[str]:
+def _lines(report: AnyReport) -> Iterator[str]:
     yield report.model
     if not report.version:
         yield "  it has not learned anything yet"
-        return
+    elif isinstance(report, PeersReport):
+        yield from _lines_of_peers(report)
+    else:
+        yield from _lines_of_chances(report)
+
+
+def _lines_of_peers(report: PeersReport) -> Iterator[str]:
+    yield f"  version {report.version} of {moment(report.at)}, from {report.values:,} values"
+    if report.refused:
+        yield f"  {report.refused:,} were left out: there are more segments than are kept"
+    few = sum(not segment.is_enough for segment in report.segments)
+    if few:
+        where = f"{few:,} of {len(report.segments):,} segments"
+        yield f"  still learning in {where}: it needs {report.needs:,} others in each"
+    yield f"  {'segment':<32}  {'heard':>5}  {'usual':>8}  give or take"
+    for segment in sorted(report.segments, key=lambda each: -each.heard)[:SEGMENTS_SHOWN]:
+        name = ", ".join(str(part) for part in segment.segment) or "all"
+        yield f"  {name:<32}  {segment.heard:>5,}  {segment.usual:>8.4g}  {segment.spread:.4g}"
+    if len(report.segments) > SEGMENTS_SHOWN:
+        yield f"  and {len(report.segments) - SEGMENTS_SHOWN:,} smaller ones, with --json"
+
+
+def _lines_of_chances(report: ModelReport) -> Iterator[str]:
     yield (
         f"  version {report.version} of {moment(report.at)}, learned from {report.examples:,} answers, "
         f"{report.yes:,} of them yes"

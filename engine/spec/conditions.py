@@ -12,10 +12,11 @@ from engine.ports import Comparator
 from engine.spec.departures import Departs
 from engine.spec.filters import ORDERED, Refused, comparator, limit
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
+from engine.spec.peers import BY_PEERS, PERIODS_OF_PEERS
 from engine.spec.reading import read
-from engine.spec.report import LATER, listed, near
+from engine.spec.report import LATER, either, listed, near
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
-from engine.spec.usual import BY_USUAL, departs
+from engine.spec.usual import BY_USUAL, against_of, departs
 from engine.spec.values import count, shape, shown
 from engine.spec.watch import Measure, place_problems
 from engine.spec.world import World
@@ -128,7 +129,7 @@ def _span_word(measure: Measure) -> str:
 
 
 def _compare(measure: Measure, key: ScalarNode, node: Node, periods: int, world: World) -> ConditionSpec | None:
-    if key.text in BY_USUAL:
+    if key.text in (*BY_USUAL, *BY_PEERS):
         return _departs(measure, key, node, periods, world)
     word = comparator(key, world.scope)
     if word is None:
@@ -140,9 +141,14 @@ def _compare(measure: Measure, key: ScalarNode, node: Node, periods: int, world:
 
 
 def _departs(measure: Measure, key: ScalarNode, node: Node, periods: int, world: World) -> ConditionSpec | None:
+    against = against_of(key)
     if measure.spec is not None and not measure.period:
         fault = f"what is usual is told from whole periods - give '{measure.name}' every: 1d or every: 1w"
-        world.report.error(key, "bad-usual", f"{fault} instead of a {_span_word(measure)}")
+        world.report.error(key, f"bad-{against}", f"{fault} instead of a {_span_word(measure)}")
+        return None
+    if against == "peers" and measure.spec is not None and measure.period not in PERIODS_OF_PEERS:
+        fault = f"peers are heard once a day - give '{measure.name}' {either(f'every: {p}' for p in PERIODS_OF_PEERS)}"
+        world.report.error(key, "bad-peers", f"{fault} instead of {measure.period}")
         return None
     return departs(measure.name, key, node, periods, world)
 

@@ -1,4 +1,4 @@
-"""The typed form of a measure held against what is usual for the entity."""
+"""The typed form of a measure held against what is usual, for the entity itself or among its peers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import msgspec
 
 # What texts call the usual value of a measure begins like this.
 USUAL = "usual_"
+# What they call what is usual among its peers.
+PEERS = "peers_"
 # And what moved a chance most.
 WHY, CHANCE = "why_", "chance_of"
 
@@ -19,7 +21,7 @@ def why_names(words: Mapping[str, str]) -> frozenset[str]:
 
 
 class Departs(msgspec.Struct, frozen=True, kw_only=True):
-    """A measure held against what is usual for the entity, in each of the last `in_a_row` closed periods.
+    """A measure held against what is usual for the entity or among its peers, in each of `in_a_row` closed periods.
 
     It is above or below it by more than a `share` of it, or by so many `spreads`, whichever is not 0.
     """
@@ -29,6 +31,7 @@ class Departs(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0
     spreads: float = 0
     in_a_row: int = 1
+    against: Literal["usual", "peers"] = "usual"
 
 
 class UsualSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,3 +43,10 @@ class UsualSpec(msgspec.Struct, frozen=True, kw_only=True):
     looking_back_ms: int = 0
     same: str = ""
     needs: int = 4
+
+
+class PeersSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is alike: those of the same kind whose attributes `same` are the same. `needs` others have to be known."""
+
+    same: tuple[str, ...] = ()
+    needs: int = 30

@@ -11,13 +11,14 @@ from engine.model import DAY_MS, Mode, Severity
 from engine.ports import As
 from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
-from engine.spec.departures import CHANCE, UsualSpec, why_names
+from engine.spec.departures import CHANCE, PeersSpec, UsualSpec, why_names
 from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
 from engine.spec.members import ForEach
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
+from engine.spec.peers import read_peers
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
 from engine.spec.tests import read_tests
@@ -44,6 +45,7 @@ class DetectorDocument(msgspec.Struct, frozen=True, kw_only=True):
     mode: Annotated[Mode, "live acts, shadow only records, paused does nothing"] = Mode.LIVE
     watch: Annotated[Node | None, RAW, "the measures, each with a name"] = None
     usual: Annotated[Node | None, RAW, "from which part of its past what is usual for the entity is told"] = None
+    peers: Annotated[Node | None, RAW, "who is alike, to hold a measure against what is usual among them"] = None
     resolve_when: Annotated[Node | None, RAW, "what has to hold for the signal to close; else 'when' no longer"] = None
     for_: Annotated[int, As.DURATION, FROM_ZERO, "how long 'when' has to hold first"] = msgspec.field(
         default=0, name="for"
@@ -80,7 +82,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     _judge_entity(written, world)
     when = read_condition(document.when, measures, world) if "when" in written.nodes else None
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
-    usual = _usual(document, measures, (when, resolve), world)
+    usual, peers = _usual(document, measures, _those(when, resolve), world)
     told = frozenset(measures) | usual_names(_those(when, resolve))
     told |= why_names({name: measure.word for name, measure in measures.items()})
     _judge_why(written, told, world)
@@ -100,7 +102,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     _warn_untested(node, document, world)
     spec = _spec(node, document, measures, when, resolve)
     spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(then.plays), tests=tests)
-    spec = msgspec.structs.replace(spec, usual=usual)
+    spec = msgspec.structs.replace(spec, usual=usual, peers=peers)
     spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
@@ -141,13 +143,13 @@ def _those(when: ConditionSpec | None, resolve: ConditionSpec | None) -> tuple[C
 def _usual(
     document: DetectorDocument,
     measures: Mapping[str, Measure],
-    conditions: tuple[ConditionSpec | None, ConditionSpec | None],
+    conditions: tuple[ConditionSpec, ...],
     world: World,
-) -> UsualSpec:
+) -> tuple[UsualSpec, PeersSpec]:
     spec = read_usual(document.usual, world)
     sound = {name: measure.spec for name, measure in measures.items() if measure.spec}
-    judge_usual(document.usual, spec, _those(*conditions), sound, world)
-    return spec
+    judge_usual(document.usual, spec, conditions, sound, world)
+    return spec, read_peers(document.peers, document.per, conditions, world)
 
 
 def _judge_entity(written: Written[DetectorDocument], world: World) -> None:

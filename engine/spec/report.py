@@ -12,7 +12,6 @@ from engine.spec.types import Place
 # Words that the language keeps for what is coming, so that nobody builds on another meaning of them.
 LATER = frozenset(
     (
-        "peers",
         "date",
         "score",
         "fired",

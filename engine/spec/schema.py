@@ -27,6 +27,7 @@ from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
 from engine.spec.messages import Urgency
+from engine.spec.peers import BY_PEERS, PeersDocument
 from engine.spec.play_parts import SENTENCES, ResourceDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.priority import ContextDocument
@@ -78,7 +79,7 @@ LIMIT: Schema = {
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?[0-9]+(\.[0-9]+)?\s*%|p[0-9]{1,2}(\.[0-9]+)?)$"}]
 }
 OF_USUAL: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(%|sd)$", "examples": ["40%", "3sd"]}
-COMPARE: Schema = _comparing(_limits(LIMIT), **dict.fromkeys(BY_USUAL, OF_USUAL), in_a_row=COUNT)
+COMPARE: Schema = _comparing(_limits(LIMIT), **dict.fromkeys((*BY_USUAL, *BY_PEERS), OF_USUAL), in_a_row=COUNT)
 SIMPLE: Mapping[As, Schema] = {
     As.TEXT: TEXT,
     As.NUMBER: {"type": "number"},
@@ -112,6 +113,7 @@ def detector_schema(plugins: Plugins) -> Schema:
     raw: Raw = {
         (DetectorDocument, "watch"): _watch(world),
         (DetectorDocument, "usual"): _object(UsualDocument),
+        (DetectorDocument, "peers"): _object(PeersDocument),
         (DetectorDocument, "when"): condition,
         (DetectorDocument, "resolve_when"): condition,
         (DetectorDocument, "only_if"): ELIGIBILITY,

@@ -14,7 +14,7 @@ from engine.model import HOUR_MS, MINUTE_MS, SECOND_MS, Mode, Resource, Scalar, 
 from engine.ports import Comparator, FieldTest
 from engine.spec.bounds import Bounds, Retention
 from engine.spec.broker import KafkaSpec
-from engine.spec.departures import Departs, UsualSpec
+from engine.spec.departures import Departs, PeersSpec, UsualSpec
 from engine.spec.members import ForEach
 from engine.spec.messages import Assign, Disruption, HumanSpec, LinkSpec, MessageRules, Words
 from engine.spec.policies import Chance, Policies, Remedy, Suppress
@@ -148,6 +148,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     variant_of: str = ""
     for_each: tuple[ForEach, ...] = ()
     usual: UsualSpec = UsualSpec()
+    peers: PeersSpec = PeersSpec()
 
 
 # ---- plays

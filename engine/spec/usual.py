@@ -10,7 +10,7 @@ import msgspec
 
 from engine.model import DAY_MS, WEEK_MS
 from engine.ports import As
-from engine.spec.departures import USUAL, Departs, UsualSpec
+from engine.spec.departures import PEERS, USUAL, Departs, UsualSpec
 from engine.spec.nodes import Node, ScalarNode
 from engine.spec.reading import read
 from engine.spec.types import AllOf, AnyOf, ConditionSpec, MeasureSpec
@@ -55,17 +55,23 @@ def read_usual(node: Node | None, world: World) -> UsualSpec:
 
 
 def departs(measure: str, key: ScalarNode, node: Node, periods: int, world: World) -> Departs | None:
-    """`below_usual_by: 40%` or `above_usual_by: 3sd`."""
+    """`below_usual_by: 40%`, `above_usual_by: 3sd`, or the same by what is usual among peers."""
     text = node.text if isinstance(node, ScalarNode) else ""
     share, spreads = _PERCENT.fullmatch(text), _SPREADS.fullmatch(text)
-    side: Literal["above", "below"] = "above" if key.text == "above_usual_by" else "below"
+    side: Literal["above", "below"] = "above" if key.text.startswith("above") else "below"
+    found = Departs(measure=measure, side=side, in_a_row=max(1, periods), against=against_of(key))
     if share and (0 < float(share[1]) <= 100 or (side == "above" and float(share[1]) > 0)):
-        return Departs(measure=measure, side=side, share=round(float(share[1]) / 100, 12), in_a_row=max(1, periods))
+        return msgspec.structs.replace(found, share=round(float(share[1]) / 100, 12))
     if spreads and float(spreads[1]) > 0:
-        return Departs(measure=measure, side=side, spreads=float(spreads[1]), in_a_row=max(1, periods))
+        return msgspec.structs.replace(found, spreads=float(spreads[1]))
     message = f"{shown(node)} says nothing here - write a part of what is usual, as in 40%, or spreads of it, as in 3sd"
-    world.report.error(node, "bad-usual", message)
+    world.report.error(node, f"bad-{found.against}", message)
     return None
+
+
+def against_of(key: ScalarNode) -> Literal["usual", "peers"]:
+    """What a comparison like `below_peers_by` holds against."""
+    return "peers" if key.text.endswith("_peers_by") else "usual"
 
 
 def departures_of(conditions: Iterator[ConditionSpec] | tuple[ConditionSpec, ...]) -> Iterator[Departs]:
@@ -78,8 +84,9 @@ def departures_of(conditions: Iterator[ConditionSpec] | tuple[ConditionSpec, ...
 
 
 def usual_names(conditions: tuple[ConditionSpec, ...]) -> frozenset[str]:
-    """What texts may call the usual values of the measures that are held against them."""
-    return frozenset(USUAL + found.measure for found in departures_of(conditions))
+    """What texts may call the usual values, of the entity or its peers, of the measures that are held against them."""
+    prefixes = {"usual": USUAL, "peers": PEERS}
+    return frozenset(prefixes[found.against] + found.measure for found in departures_of(conditions))
 
 
 def judge_usual(
@@ -90,7 +97,7 @@ def judge_usual(
     world: World,
 ) -> None:
     """Report what cannot take effect: a block that no comparison reads, a look back that can never be enough."""
-    held = {found.measure for found in departures_of(conditions)}
+    held = {found.measure for found in departures_of(conditions) if found.against == "usual"}
     if node is None or world.report.errors:
         return
     if not held:

@@ -9,7 +9,7 @@ import msgspec
 
 from engine.model import HOUR_MS
 from engine.ports import AnyKind, As, LearnedKind, OfPeriods
-from engine.spec.departures import USUAL, WHY
+from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.formula import FormulaError, parse
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.reading import Written, options_of, read
@@ -69,7 +69,7 @@ def _that_learns(measure: Measure, world: World) -> bool:
 
 
 def _measure(key: ScalarNode, node: Node, world: World) -> Measure:
-    if not NAME.fullmatch(key.text) or key.text in _reserved(world) or key.text.startswith((USUAL, WHY)):
+    if not NAME.fullmatch(key.text) or key.text in _reserved(world) or key.text.startswith((USUAL, PEERS, WHY)):
         _refuse_name(key, world)
         return Measure(key=key)
     if not isinstance(node, MappingNode):

@@ -18,10 +18,10 @@ channels: {desk: console}
 PLAY = "{play: call, to: owner, channel: desk, class: service, tier: 3, owner: a, title: t, text: t}"
 
 
-def partition(folder: Path, detectors: str, project: str = "", play: str = PLAY) -> Partition:
-    """A partition over `folder`/state, with detectors, further keys of the project file and a play as YAML."""
+def partition(folder: Path, detectors: str, project: str = "", play: str = PLAY, whole: str = PROJECT) -> Partition:
+    """A partition over `folder`/state, with detectors, the `whole` project file or further keys of it, and a play."""
     config = folder / "config"
-    for name, text in (("beforehand", PROJECT + project), ("detectors/d", detectors), ("playbooks/p", play)):
+    for name, text in (("beforehand", whole + project), ("detectors/d", detectors), ("playbooks/p", play)):
         path = config / f"{name}.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

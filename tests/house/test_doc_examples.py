@@ -85,6 +85,9 @@ def folder_with(folder: Path, written: str) -> Path:
     needed = PROJECT
     if "{en:" in written:
         needed = needed | {"languages": "[en, it]"}
+    if "peers" in keys:
+        crm = "crm: {from: crm.jsonl, family: profile, describes: account}"
+        needed = needed | {"streams": f"{{app: {{from: app.jsonl}}, {crm}}}"}
     if asked := re.search(r"variant: {([a-z-]+): ([a-z-]+)}", detector):
         needed = needed | {"experiments": f"{{{asked[1]}: {{arms: {{{asked[2]}: {{}}, other: {{}}}}}}}}"}
     write(folder / "beforehand.yml", completed(project, needed))

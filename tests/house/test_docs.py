@@ -31,6 +31,7 @@ from engine.spec import (
     holdout,
     kafka,
     models,
+    peers,
     play_parts,
     plays,
     priority,
@@ -57,6 +58,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 # What is written in YAML, and the page that explains it.
 WRITTEN = {
     "what is usual": (usual.UsualDocument, "unusual.md"),
+    "who is alike": (peers.PeersDocument, "unusual.md"),
     "detector": (detector_page.DetectorDocument, "detectors.md"),
     "an entry of then": (choices.PlayChoice, "detectors.md"),
     "an entry with several plays": (choices.FirstOf, "detectors.md"),
@@ -115,6 +117,7 @@ OTHER_WORDS = {
     "row of a test": (test_page._ROW_WORDS, "detectors.md"),
     "comparator": (filters.COMPARATORS, "detectors.md"),
     "comparison with what is usual": (usual.BY_USUAL, "unusual.md"),
+    "comparison with peers": (peers.BY_PEERS, "unusual.md"),
     "word for later": (LATER, "detectors.md"),
     "part of a condition": (("any_of", "in_a_row", "formula", "firing", "happened"), "detectors.md"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.stage import Shared
 from engine.shells.kafka.topics import topics_of
-from tests.core import leavers
+from tests.core import leavers, schools
 from tests.kafka.memory_link import MemoryCluster
 
 SOURCE = "raw/0"
@@ -27,9 +28,11 @@ Stage = DetectPartition | DecidePartition
 class Cluster:
     """Every partition of both stages, each with a place that it has read to; route is the test itself."""
 
-    def __init__(self, folder: Path, partitions: int) -> None:
+    def __init__(self, folder: Path, partitions: int, people: ModuleType) -> None:
+        """`people` are a world of tests/core."""
         self.link: Any = MemoryCluster()
-        self.plan = leavers.partition(folder).plan
+        self.people = people
+        self.plan = people.partition(folder).plan
         self.topics = topics_of(self.plan.configuration.project)
         self.shared = Shared(
             link=self.link,
@@ -47,7 +50,7 @@ class Cluster:
         """All recorded events, and now and then how far their source has come."""
         router = Router(self.plan.configuration.project, self.plan.watched)
         await self._mark(wire.Mark(SOURCE, 0, expects=(SOURCE,)))
-        for row in leavers.rows():
+        for row in self.people.rows():
             for record in router.route(row):
                 if isinstance(record, Routed):
                     key = wire.key_of(record)
@@ -94,15 +97,28 @@ class Cluster:
         return decision_lines(found.values())
 
 
-@pytest.mark.parametrize(("partitions", "seed"), [(1, 0), (1, 1), (3, 2), (3, 3)])
+@pytest.mark.parametrize(
+    ("partitions", "seed", "people", "least"),
+    [
+        (1, 0, leavers, 20),
+        (1, 1, leavers, 20),
+        (3, 2, leavers, 20),
+        (3, 3, leavers, 20),
+        (1, 4, schools, 6),
+        (4, 5, schools, 6),
+        (16, 7, schools, 6),
+    ],
+)
 async def test_what_was_learned_over_partitions_leads_to_what_a_backtest_decides(
-    partitions: int, seed: int, tmp_path: Path
+    partitions: int, seed: int, people: ModuleType, least: int, tmp_path: Path
 ) -> None:
-    cluster = Cluster(tmp_path, partitions)
+    cluster = Cluster(tmp_path, partitions, people)
     await cluster.feed(Random(seed))
     await cluster.work(Random(seed), restart=0.02 * (seed % 2))
-    (tmp_path / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in leavers.rows()))
+    for stream in {row.stream for row in people.rows()}:
+        lines = [row.raw + b"\n" for row in people.rows() if row.stream == stream]
+        (tmp_path / f"{stream}.jsonl").write_bytes(b"".join(lines))
     run = Backtest(cluster.plan, tmp_path)
     run.run()
-    assert len(run.decisions) > 20
+    assert len(run.decisions) > least
     assert cluster.decisions() == decision_lines(run.decisions)

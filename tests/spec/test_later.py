@@ -10,9 +10,7 @@ from tests.spec import broken
 
 HEAD = "detector: soon\nowner: care\nreason: errors\nper: account\n"
 TESTS = "tests: [{name: quiet, given: [{event: app.opened, account: acme}], expect: nothing}]\n"
-COUNT = "{count: app.opened, every: 1d}"
 LATER = {
-    "peers": (f"watch: {{visits: {COUNT}}}\nwhen: {{visits: {{peers: 2sd}}}}\n", ["peers"]),
     "a score": (
         "watch:\n  risk:\n    score:\n      - {points: 10, firing: calm}\n      - {points: 5, happened: app.opened}\n"
         "when: {risk: {at_least: 12}}\n",
@@ -38,7 +36,7 @@ def test_a_detector_that_waits_for_one_of_later_is_not_told_that_it_does_not_exi
     assert [problem.code for problem in broken.problems_of(tmp_path)] == ["later"]
 
 
-@pytest.mark.parametrize("word", ["score", "date", "peers"])
+@pytest.mark.parametrize("word", ["score", "date"])
 def test_an_attribute_may_bear_such_a_name(word: str, tmp_path: Path) -> None:
     text = broken.DETECTOR.replace("over: 7d", f"over: 7d, where: {{{word}: {{below: 0}}}}")
     text = (

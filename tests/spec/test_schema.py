@@ -13,6 +13,7 @@ import sinks
 from engine.model import Json
 from engine.spec.detectors import DetectorDocument
 from engine.spec.nodes import plain
+from engine.spec.peers import BY_PEERS
 from engine.spec.plays import PlayDocument
 from engine.spec.project import ProjectDocument
 from engine.spec.reading import options_of
@@ -92,7 +93,7 @@ def test_every_key_has_a_sentence(kind: type) -> None:
 
 
 def test_every_property_is_explained_down_to_the_comparators() -> None:
-    comparators = {"above", "below", "at_least", "at_most", "is", "is_not", "in_a_row", *BY_USUAL}
+    comparators = {"above", "below", "at_least", "at_most", "is", "is_not", "in_a_row", *BY_USUAL, *BY_PEERS}
     for name, schema in SCHEMAS.items():
         missing = [path for path in undescribed(schema) if path.rsplit("/", 1)[1] not in comparators | {"kind"}]
         assert missing == [], name

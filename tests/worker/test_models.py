@@ -11,18 +11,32 @@ from tests.worker.world import World, working
 
 pytestmark = pytest.mark.slow
 
+BUSIER = """
+---
+detector: busier
+owner: support
+reason: busy
+per: customer
+watch: {logins: {count: [login, login.failed], every: 1d}}
+peers: {needs: 10}
+when: {logins: {above_peers_by: 3sd}}
+then: [{play: note}]
+why: "{{ peers_logins }} are usual"
+"""
 
-def learned_from(world: World) -> set[str]:
+
+def learned_from(world: World, model: str = "writes") -> set[str]:
     """The versions of the model that decisions were made under."""
     versions = [decision["versions"] for decision in world.decisions().values()]
-    return {str(each["model of writes"]) for each in versions if "model of writes" in each}  # type: ignore[index, operator]
+    name = f"model of {model}"
+    return {str(each[name]) for each in versions if name in each}  # type: ignore[index, operator]
 
 
 @pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
 def test_what_was_learned_on_kafka_leads_to_what_a_backtest_decides(
     partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
-    world = new_world(kafka, partitions=partitions, events=3_000, seed=5, detectors=LEAVING)
+    world = new_world(kafka, partitions=partitions, events=3_000, seed=5, detectors=LEAVING + BUSIER)
     # One model hears of all customers, so what comes late tells something only in the order of the whole file.
     put_in_order(world.folder / "data")
     world.feed()
@@ -30,6 +44,7 @@ def test_what_was_learned_on_kafka_leads_to_what_a_backtest_decides(
         world.until_done(120, *running)
     world.verify()
     assert len(learned_from(world)) > 1
+    assert len(learned_from(world, "peers_logins")) > 1
 
 
 def test_an_owner_of_models_that_dies_is_taken_over_from(kafka: KafkaSpec, new_world: NewWorld) -> None:
