@@ -21,9 +21,9 @@ from engine.core.snooze import snoozed
 from engine.core.suppress import suppressed
 from engine.core.under_way import is_in_shadow, is_under_way
 from engine.core.unit_state import Candidate
-from engine.model import Mode
+from engine.model import Json, Mode
 from engine.ports import NEVER
-from engine.spec.types import FIRST_STEP, AttributeTest, Eligibility, Firing, Happened, InVariant
+from engine.spec.types import FIRST_STEP, AttributeTest, Firing, Happened, InVariant
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -36,6 +36,9 @@ class Stop(msgspec.Struct, frozen=True):
     detail: str
     until: int = 0
 
+
+# So many letters of an attribute are told.
+TOLD_MOST = 60
 
 HOLDOUT = "holdout"
 EXPERIMENT = "experiment"
@@ -79,12 +82,12 @@ def _not_told(candidate: Candidate) -> Stop | None:
 
 def _only_if(candidate: Candidate) -> Stop | None:
     unmet = _unmet(candidate)
-    return None if unmet is None else Stop("only_if", f"not so: {spoken((unmet,))}")
+    return None if unmet is None else Stop("only_if", f"only if {_spoken(unmet)}, and {_as_it_is(unmet, candidate)}")
 
 
 def _unless(candidate: Candidate) -> Stop | None:
     met = _met(candidate)
-    return None if met is None else Stop("unless", f"so: {spoken((met,))}")
+    return None if met is None else Stop("unless", f"not if {_spoken(met)}, and {_as_it_is(met, candidate)}")
 
 
 def _unmet(candidate: Candidate) -> Condition | None:
@@ -241,12 +244,8 @@ def is_so(condition: Condition, candidate: Candidate) -> bool:
     return holds(read_path(known, condition.test.path), condition.test.comparator, condition.test.value)
 
 
-def spoken(conditions: Eligibility) -> str:
-    """The conditions as a person would say them."""
-    return " and ".join(_spoken(condition) for condition in conditions)
-
-
 def _spoken(condition: Condition) -> str:
+    """A condition as a person would say it."""
     if isinstance(condition, Happened):
         return spoken_happened(condition)
     if isinstance(condition, Firing):
@@ -254,5 +253,24 @@ def _spoken(condition: Condition) -> str:
     if isinstance(condition, InVariant):
         return f"in {condition.experiment} it is {' or '.join(condition.arms)}"
     test = condition.test
-    wanted = " or ".join(str(v) for v in test.value) if isinstance(test.value, tuple) else str(test.value)
+    wanted = " or ".join(map(_shown, test.value)) if isinstance(test.value, tuple) else _shown(test.value)
     return f"{condition.entity}.{test.path} {test.comparator.replace('_', ' ')} {wanted}"
+
+
+def _as_it_is(condition: Condition, candidate: Candidate) -> str:
+    """The other half of the sentence: what is so now."""
+    if isinstance(condition, Happened):
+        return "it has" if is_so(condition, candidate) else "it has not"
+    if isinstance(condition, Firing):
+        return "it is" if is_so(condition, candidate) else "it is not"
+    if isinstance(condition, InVariant):
+        return f"it is {candidate.variants.get(condition.experiment) or 'in none'}"
+    return f"it is {_shown(read_path(candidate.profile_of(condition.entity), condition.test.path))}"
+
+
+def _shown(value: Json) -> str:
+    """As it would be written in YAML."""
+    if value is None or isinstance(value, bool):
+        return "not known" if value is None else str(value).lower()
+    text = str(value)
+    return text if len(text) <= TOLD_MOST else f"{text[:TOLD_MOST]} ..."

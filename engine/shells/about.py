@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from engine.core.chain import Chain
 from engine.core.plan import Plan
+from engine.core.unit_state import UnitState
 from engine.errors import OperatorError
 from engine.model import Decision
 from engine.ports import NEVER
 from engine.shells.explain import in_turn, priority_lines, result_of, told
-from engine.shells.partition import open_chain
-from engine.shells.store import Store
+from engine.shells.histories import History
 from engine.shells.times import iso, moment
 
 
@@ -26,7 +27,10 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of one entity: decisions in order of time, what waits, and how it stands with each detector now."""
+    """What is told of one entity: decisions in order of time, what waits, and how it stands with each detector now.
+
+    `untold` says in sentences what of this is not known where it was looked for.
+    """
 
     entity: str
     since: str
@@ -34,31 +38,49 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[Decision, ...]
     waiting: tuple[Waits, ...]
     detectors: dict[str, list[str]]
+    untold: tuple[str, ...] = ()
 
 
-def about(store: Store, plan: Plan, name: str, since: int | None, until: int | None) -> About:
+def about(history: History, plan: Plan, name: str, since: int | None, until: int | None) -> About:
     """Look at `customer:ada` from `since` to `until`. Raises OperatorError if that is nobody the state knows."""
-    kind, _colon, key = name.partition(":")
-    kinds = sorted(entity.kind for entity in plan.configuration.project.entities)
-    if kind not in kinds:
-        raise OperatorError(f"there is no kind of entity {kind!r}; there are: {', '.join(kinds)}")
-    chain = open_chain(store, plan)
-    entity = chain.entities.get(kind, key) if kind in plan.kinds else None
-    decisions = tuple(_decisions(store, name, since or 0, NEVER if until is None else until))
-    units = sorted({name, *(one.unit for one in decisions)})
-    waiting = [(one, chain.units.get(unit)) for unit in units for one in chain.units.get(unit).candidates]
-    if entity is None and not decisions and not waiting and not store.unit(name):
-        raise OperatorError(f"nothing is known of {kind} {key!r}")
-    now = max(chain.now, entity.seen_at) if entity is not None else chain.now
-    judges = plan.kinds[kind].judges.values() if entity is not None else ()
-    return About(
+    kind, key = entity_of(plan, name)
+    decisions = tuple(history.decided_about(name, since or 0, NEVER if until is None else until))
+    found = About(
         entity=name,
         since=iso(since or 0),
         until=iso(until or 0),
         decisions=decisions,
+        waiting=(),
+        detectors={},
+        untold=tuple(history.untold),
+    )
+    return found if history.chain is None else _as_it_stands(found, history.chain, plan, kind, key)
+
+
+def entity_of(plan: Plan, name: str) -> tuple[str, str]:
+    """`customer:ada` in two. Raises OperatorError for a kind that the project does not have."""
+    kind, _colon, key = name.partition(":")
+    kinds = sorted(entity.kind for entity in plan.configuration.project.entities)
+    if kind not in kinds:
+        raise OperatorError(f"there is no kind of entity {kind!r}; there are: {', '.join(kinds)}")
+    return kind, key
+
+
+def _as_it_stands(found: About, chain: Chain, plan: Plan, kind: str, key: str) -> About:
+    """With what waits and how it stands now. Raises OperatorError if nobody of that name is known."""
+    name = found.entity
+    entity = chain.entities.get(kind, key) if kind in plan.kinds else None
+    units = sorted({name, *(one.unit for one in found.decisions)})
+    waiting = [one for unit in units for one in chain.units.get(unit).candidates]
+    if entity is None and not found.decisions and not waiting and chain.units.get(name) == UnitState():
+        raise OperatorError(f"nothing is known of {kind} {key!r}")
+    now = max(chain.now, entity.seen_at) if entity is not None else chain.now
+    judges = plan.kinds[kind].judges.values() if entity is not None else ()
+    return msgspec.structs.replace(
+        found,
         waiting=tuple(
             Waits(play=one.play, detector=one.signal.detector, since=iso(one.since), until=iso(one.due))
-            for one, _unit in waiting
+            for one in waiting
             if name in (one.signal.unit, f"{one.signal.entity}:{one.signal.key}", _customer_of(one.signal.related))
         ),
         detectors={judge.spec.name: [told(one) for one in judge.when.story(entity, now)] for judge in judges if entity},
@@ -67,17 +89,6 @@ def about(store: Store, plan: Plan, name: str, since: int | None, until: int | N
 
 def _customer_of(related: object) -> str:
     return f"customer:{related['customer']}" if isinstance(related, dict) and "customer" in related else ""
-
-
-def _decisions(store: Store, name: str, since: int, until: int) -> Iterator[Decision]:
-    """Those to somebody, about them, or about their unit."""
-    key = name.partition(":")[2]
-    query = """SELECT record FROM decisions WHERE at >= ? AND at <= ? AND (unit = ? OR instr(record, ?))
-               ORDER BY at, id"""
-    for (record,) in store.db.execute(query, (since, until, name, key.encode())):
-        decision = msgspec.msgpack.decode(record, type=Decision)
-        if name in (decision.unit, decision.recipient, f"{decision.entity}:{decision.key}"):
-            yield decision
 
 
 def as_text(found: About) -> str:
@@ -100,6 +111,8 @@ def _lines(found: About) -> Iterator[str]:
         yield from ("", "How it stands with each detector now:")
         for name, readings in found.detectors.items():
             yield f"  {name}: {'; '.join(readings)}"
+    if found.untold:
+        yield from ("", *found.untold)
 
 
 def _decision(decision: Decision) -> Iterator[str]:

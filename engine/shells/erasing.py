@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from engine.core import erasure
-from engine.core.decide import Units
+from engine.core.decide import Units, encode_unit
 from engine.core.entities import Entities
 from engine.core.examples import who_of
 from engine.core.members import drawers_in
@@ -22,6 +22,7 @@ from engine.shells.memory import Memory, stalls_from_bytes
 from engine.shells.model_state import forget
 from engine.shells.partition import ROUTER, STALLS
 from engine.shells.store import Store, read_only
+from engine.shells.times import iso
 from engine.shells.wiring import plan_of
 from engine.spec.types import Configuration, ProjectSpec
 
@@ -34,22 +35,33 @@ def name_of(text: str, project: ProjectSpec) -> tuple[str, str]:
         raise OperatorError(str(wrong)) from wrong
 
 
-def strip_others(entities: Entities, naming: Iterable[tuple[str, str]], name: str) -> None:
-    """Take a name out of the records of other entities; `naming` are those that may hold it."""
+def strip_others(entities: Entities, naming: Iterable[tuple[str, str]], name: str) -> int:
+    """Take a name out of the records of other entities; `naming` are those that may hold it. Returns how many did."""
+    stripped = 0
     touched = {(entity.kind, entity.key) for entity in entities.touched}
     for place in sorted(touched | set(naming)):
         entity = entities.get(*place)
         if entity is not None and erasure.strip_entity(entity, name):
             entities.touch(entity)
+            stripped += 1
+    return stripped
 
 
-def strip_units(units: Units, naming: Iterable[str], name: str) -> None:
-    """Forget a unit in memory, and take its name out of the others; `naming` are those that may hold it."""
+def strip_units(units: Units, naming: Iterable[str], name: str) -> int:
+    """Forget a unit in memory, and take its name out of the others; `naming` are those that may hold it.
+
+    Returns how many did.
+    """
     units.waiting.discard(name)
     units.known.pop(name, None)
     units.touched.pop(name, None)
+    stripped = 0
     for unit in sorted({*units.touched, *naming} - {name}):
-        erasure.strip_unit(units.change(unit), name)
+        state = units.change(unit)
+        before = encode_unit(state)
+        erasure.strip_unit(state, name)
+        stripped += encode_unit(state) != before
+    return stripped
 
 
 def is_named(letter: DeadLetter, key: str) -> bool:
@@ -73,7 +85,8 @@ def erase(configuration: Configuration, state: Path, text: str, now: int, *, dry
         keys = _keys(store, kind, key)
         until = now + _longest(configuration.project)
         store.db.execute("BEGIN IMMEDIATE")
-        gone = _Erasing(store, plan_of(configuration)).run(kind, keys)
+        erasing = _Erasing(store, plan_of(configuration))
+        gone = erasing.run(kind, keys)
         if dry_run:
             store.db.execute("ROLLBACK")
         else:
@@ -84,8 +97,16 @@ def erase(configuration: Configuration, state: Path, text: str, now: int, *, dry
     finally:
         store.close()
     counted = ", ".join(f"{count} of {table}" for table, count in sorted(gone.items()) if count)
+    if not counted and not erasing.mentions:
+        return f"{kind}:{key}: nobody of that name is known here; {blocked(until, dry_run=dry_run)}"
     also = f", also known as {', '.join(keys[1:])}" if keys[1:] else ""
-    return f"{'would erase' if dry_run else 'erased'} {kind}:{key}{also}: {counted or 'nothing was known'}"
+    named = "nothing but what others' records said of it"
+    return f"{'would erase' if dry_run else 'erased'} {kind}:{key}{also}: {counted or named}"
+
+
+def blocked(until: int, *, dry_run: bool) -> str:
+    """That nothing about a name is taken before `until` (ms)."""
+    return f"what may still come under it {'would be' if dry_run else 'is'} blocked until {iso(until)[:10]}"
 
 
 def _keys(store: Store, kind: str, key: str) -> list[str]:
@@ -107,6 +128,8 @@ class _Erasing:
         kept = store.fact(ROUTER)
         now = msgspec.msgpack.decode(kept, type=RouterChanges).progress.tick if kept else 0
         self._kinds = tuple(plan.kinds)
+        # How many records of others named them.
+        self.mentions = 0
         self._memory = Memory(store, plan, stalls_from_bytes(store.fact(STALLS)), now)
 
     def run(self, kind: str, keys: Sequence[str]) -> Counter[str]:
@@ -124,8 +147,8 @@ class _Erasing:
             dropped = self._delete("entities WHERE kind = ? AND key = ?", *place)
             memory.entities.stored[place[0]] = memory.entities.stored.get(place[0], 0) - dropped
         units = self._delete("units WHERE unit = ?", name)
-        strip_others(memory.entities, store.entities_naming(key), name)
-        strip_units(memory.units, store.units_naming(key), name)
+        self.mentions += strip_others(memory.entities, store.entities_naming(key), name)
+        self.mentions += strip_units(memory.units, store.units_naming(key), name)
         memory.save()
         memory.saved()
         return {

@@ -1,4 +1,4 @@
-"""Why did this fire, or why not? What is known of one entity and one detector, in words, from the state on disk."""
+"""Why did this fire, or why not? What is known of one entity and one detector, in words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
 from engine.model import RESULTS, Decision, Outcome, Reading, Signal
+from engine.shells.histories import History
 from engine.shells.incidents import member_line, roll_lines
-from engine.shells.partition import open_chain
-from engine.shells.store import Store
 from engine.shells.times import iso, moment
 from engine.spec.departures import WHY
 from engine.spec.types import FIRST_STEP
@@ -27,29 +26,30 @@ Others: TypeAlias = Callable[[str, int], Iterable[Decision]]
 _SEQUENCE = re.compile(r" then |^\d+x ")
 
 
-def explain(store: Store, plan: Plan, detector: str, key: str, at: int | None = None) -> str:
+def explain(history: History, plan: Plan, detector: str, key: str, at: int | None = None) -> str:
     """What `detector` knows of the entity, its signals and decisions (up to `at`). Raises OperatorError."""
-    judges = _judges(plan, detector)
-    signals = [s for s in store.signals(detector, key) if at is None or s.at <= at]
-    decisions = [d for d in store.decisions(detector, key) if at is None or d.at <= at]
-    chain = open_chain(store, plan)
-    per = judges[0].spec.per
-    entity = chain.entities.get(per, key)
-    if entity is None and not signals:
+    judges = judges_of(plan, detector)
+    signals = [s for s in history.signals(detector, key) if at is None or s.at <= at]
+    decisions = [d for d in history.decisions(detector, key) if at is None or d.at <= at]
+    chain, per = history.chain, judges[0].spec.per
+    entity = None if chain is None else chain.entities.get(per, key)
+    if chain is not None and entity is None and not signals and not decisions:
         raise OperatorError(f"nothing is known of {per} {key!r}")
-    kind = signals[0].entity if entity is None else per
-    lines = [f"{detector}, {kind} {key}", ""]
-    if entity is not None and at is None:
+    kinds = [*(one.entity for one in signals), *(one.entity for one in decisions)] if entity is None else []
+    lines = [f"{detector}, {kinds[0] if kinds else per} {key}", ""]
+    if chain is not None and entity is not None and at is None:
         judge = next((each for each in judges if each.is_for is None or each.is_for(entity)), judges[0])
         lines += [*_present(judge, entity, max(chain.now, entity.seen_at)), *roll_lines(plan, judge, entity), ""]
-    lines += _past(signals, decisions, at, store.decided_at)
-    if at is None:
+    lines += _past(signals, decisions, at, history.decided_at)
+    if chain is not None and at is None:
         lines += _to_come(signals, chain)
+    if history.untold:
+        lines += ["", *history.untold]
     return "\n".join(lines)
 
 
-def _judges(plan: Plan, detector: str) -> list[Judge]:
-    """The detector, and what arms of experiments make of it."""
+def judges_of(plan: Plan, detector: str) -> list[Judge]:
+    """The detector, and what arms of experiments make of it. Raises OperatorError where there is none."""
     judges = [judge for kind in plan.kinds.values() for judge in kind.judges.values()]
     found = [judge for judge in judges if detector in (judge.spec.name, judge.spec.variant_of)]
     if not found:
@@ -78,23 +78,47 @@ def _present(judge: Judge, entity: Entity, now: int) -> Iterator[str]:
 
 
 def _past(signals: Sequence[Signal], decisions: Sequence[Decision], at: int | None, others: Others) -> Iterator[str]:
-    if not signals:
+    if not signals and not decisions:
         yield "It has not fired yet." if at is None else f"It had not fired by {moment(iso(at))}."
         return
+    parts: list[tuple[int, list[str]]] = []
     for signal in sorted(signals, key=lambda one: (one.at, one.state, is_verdict(one))):
-        passed_on = member_line(signal)
-        if passed_on:
-            yield passed_on
-        elif signal.state == "resolved":
-            yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
-        else:
-            yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
-        if signal.state == "resolved":
-            continue
-        for reading in signal.readings:
-            yield "  " + told(reading)
-        yield f"  events: {', '.join(signal.event_ids) or 'none'}"
-        yield from _decided(signal, [one for one in decisions if one.signal_id == signal.id], others)
+        of_it = [one for one in decisions if one.signal_id == signal.id]
+        parts.append((signal.at, list(_signal(signal, of_it, others))))
+    opened = {signal.id for signal in signals if signal.state == "firing"}
+    for signal_id in dict.fromkeys(one.signal_id for one in decisions if one.signal_id not in opened):
+        of_it = [one for one in decisions if one.signal_id == signal_id]
+        parts.append((of_it[0].at, list(_decided_alone(of_it, others))))
+    for _, lines in sorted(parts, key=lambda part: part[0]):
+        yield from lines
+
+
+def _signal(signal: Signal, decisions: Sequence[Decision], others: Others) -> Iterator[str]:
+    passed_on = member_line(signal)
+    if passed_on:
+        yield passed_on
+    elif signal.state == "resolved":
+        yield f"{moment(iso(signal.at))}  resolved (began {moment(iso(signal.started_at))})"
+    else:
+        yield f"{moment(iso(signal.at))}  fired [{signal.severity.value}], detector version {signal.version}"
+    if signal.state == "firing":
+        yield from _led_there(signal)
+        yield from _decided(signal.at, decisions, others)
+
+
+def _decided_alone(decisions: Sequence[Decision], others: Others) -> Iterator[str]:
+    """What was decided on a signal that is not kept any more: what led there stands in the decisions as well."""
+    first = decisions[0]
+    what = f"decided [{first.severity.value}], detector version {first.versions.get('detector', 'not known')}"
+    yield f"{moment(iso(first.at))}  {what}; when it fired is not kept any more"
+    yield from _led_there(first)
+    yield from _decided(first.at, decisions, others)
+
+
+def _led_there(one: Signal | Decision) -> Iterator[str]:
+    for reading in one.readings:
+        yield "  " + told(reading)
+    yield f"  events: {', '.join(one.event_ids) or 'none'}"
 
 
 def _to_come(signals: Sequence[Signal], chain: Chain) -> Iterator[str]:
@@ -107,16 +131,17 @@ def _to_come(signals: Sequence[Signal], chain: Chain) -> Iterator[str]:
                 yield f"To come: {waiting.play}, step {waiting.step}, at {due}, unless something ends it before"
 
 
-def _decided(signal: Signal, decisions: Sequence[Decision], others: Others) -> Iterator[str]:
+def _decided(began: int, decisions: Sequence[Decision], others: Others) -> Iterator[str]:
     """What was decided of each play, in order of time, beside what else was decided for the unit at that moment."""
     for at in sorted({decision.at for decision in decisions}):
-        when = "" if at == signal.at else f"{moment(iso(at))}  "
-        for decision in in_turn([one for one in decisions if one.at == at]):
+        when = "" if at == began else f"{moment(iso(at))}  "
+        now = [one for one in decisions if one.at == at]
+        for decision in in_turn(now):
             yield f"  {when}{result_of(decision)}"
             yield from priority_lines(decision)
-        for other in others(signal.unit, at):
-            if other.signal_id != signal.id:
-                yield f"  with it for {signal.unit}: {result_of(other)}"
+        for other in others(now[0].unit, at):
+            if other.signal_id != now[0].signal_id:
+                yield f"  with it for {other.unit}: {result_of(other)}"
                 yield from priority_lines(other)
     why = next((decision.why for decision in decisions if decision.why), "")
     if why:

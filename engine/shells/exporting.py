@@ -18,6 +18,7 @@ from engine.core.unit_state import UnitState
 from engine.model import Action, DeadLetter, Decision, Json, Signal
 from engine.shells.erasing import is_named, name_of
 from engine.shells.explain import told
+from engine.shells.histories import is_decided_for
 from engine.shells.partition import open_chain
 from engine.shells.store import Store, read_only
 from engine.shells.times import iso
@@ -124,11 +125,6 @@ def memberships(drawer: Entity, key: str, plan: Plan) -> Iterator[Membership]:
                     seen_with=member.related,
                     facts=dict(zip(clause.spec.facts, member.facts, strict=True)),
                 )
-
-
-def is_decided_for(decision: Decision, name: str) -> bool:
-    """Is it for, about or to be said to this entity?"""
-    return name in (decision.unit, decision.recipient, f"{decision.entity}:{decision.key}")
 
 
 def letter_of(letter: DeadLetter) -> Letter:

@@ -315,7 +315,7 @@ def read_only(folder: Path) -> Store:
         if (folder / "decide").is_dir():
             raise OperatorError(
                 f"{folder} belongs to a `beforehand worker`, whose memory is on Kafka: "
-                "`beforehand export KIND:ID --kafka` prints what it holds; approve, erase and replay take --kafka, too"
+                "add --kafka to ask for that (explain, approve, export, erase and replay take it)"
             )
         raise OperatorError(f"{folder} holds no {FILE}; name the state folder of a `beforehand run` with --state")
     store = Store.__new__(Store)

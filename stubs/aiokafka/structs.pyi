@@ -10,3 +10,7 @@ class RecordMetadata(NamedTuple):
     timestamp: int | None
     timestamp_type: int
     log_start_offset: int | None
+
+class OffsetAndTimestamp(NamedTuple):
+    offset: int
+    timestamp: int

@@ -12,6 +12,7 @@ from engine.errors import OperatorError
 from engine.shells import wiring
 from engine.shells.about import about, as_json, as_text
 from engine.shells.as_test import Origin, as_test
+from engine.shells.histories import StoreHistory
 from engine.shells.local import RunOptions, run
 from engine.shells.starting import init
 from engine.shells.store import Store, read_only
@@ -97,7 +98,7 @@ def test_who_has_not_fired_gives_none(project: Path) -> None:
 
 def told(folder: Path, name: str, since: int | None = None, until: int | None = None) -> str:
     plan = wiring.plan_of(wiring.load_configuration(folder / "config"))
-    return as_text(about(read_only(folder / "state"), plan, name, since, until))
+    return as_text(about(StoreHistory(read_only(folder / "state"), plan), plan, name, since, until))
 
 
 def test_a_customer_alone_gets_every_decision_with_its_versions_and_how_it_stands_now(project: Path) -> None:
@@ -120,7 +121,9 @@ def test_nothing_found_is_said_in_words(project: Path) -> None:
 
 def test_the_same_is_there_for_a_program(project: Path) -> None:
     plan = wiring.plan_of(wiring.load_configuration(project / "config"))
-    found = msgspec.json.decode(as_json(about(read_only(project / "state"), plan, "customer:c032", None, None)))
+    found = msgspec.json.decode(
+        as_json(about(StoreHistory(read_only(project / "state"), plan), plan, "customer:c032", None, None))
+    )
     (decision,) = found["decisions"]
     assert (decision["play"], decision["outcome"]) == ("offer-login-help", "chosen")
     assert set(decision["versions"]) == {"detector", "play", "configuration"}

@@ -87,4 +87,20 @@ def test_who_is_meant_has_to_be_said(gym: Path, beforehand: Beforehand) -> None:
     beforehand("run", "--event-clock")
     assert "is not KIND:KEY - write customer:c7" in beforehand("erase", "ada").stderr
     assert "there is no entity 'kustomer'" in beforehand("erase", "kustomer:ada").stderr
-    assert "nothing was known" in beforehand("erase", "customer:nobody").stdout
+
+
+def test_that_nobody_is_known_is_said_with_how_long_the_name_is_blocked(gym: Path, beforehand: Beforehand) -> None:
+    beforehand("run", "--event-clock")
+    said = "customer:zoe: nobody of that name is known here; what may still come under it"
+    assert beforehand("erase", "customer:zoe", "--dry-run").stdout.startswith(f"{said} would be blocked until 20")
+    assert beforehand("erase", "customer:zoe").stdout.startswith(f"{said} is blocked until 20")
+
+
+def test_who_is_only_spoken_of_by_others_is_erased_as_well(gym: Path, beforehand: Beforehand) -> None:
+    """No detector watches accounts here, so a club is known from its members alone."""
+    project = PROJECT.replace("{customer: member}", "{customer: member, account: club}")
+    (gym / "config/beforehand.yml").write_text("unit: [customer]\n" + project)
+    (gym / "data/visits.jsonl").write_text(ROW.format(id="a1", at="2026-03-01T10:00:00Z", who="ada"))
+    beforehand("run", "--event-clock")
+    said = beforehand("erase", "account:n").stdout
+    assert said == "erased account:n: nothing but what others' records said of it\n"

@@ -10,6 +10,7 @@ import pytest
 from engine.errors import OperatorError
 from engine.model import Reading
 from engine.shells.explain import explain, told
+from engine.shells.histories import StoreHistory
 from engine.shells.partition import Partition
 from engine.shells.sources import read_all
 from engine.shells.store import Store, read_only
@@ -66,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 
 def explained(folder: Path, detector: str, key: str, at: str = "") -> str:
     plan = plan_of(load_configuration(folder))
-    return explain(read_only(folder), plan, detector, key, from_text(at) if at else None)
+    return explain(StoreHistory(read_only(folder), plan), plan, detector, key, from_text(at) if at else None)
 
 
 def test_one_that_fires_is_told_with_readings_events_and_decision(folder: Path) -> None:

@@ -85,6 +85,19 @@ def test_only_if_reads_the_profile_of_another_entity_of_the_unit() -> None:
     world.event("ticket.opened", "1m", customer="ada", account="acme")
     world.event("ticket.opened", "1m", customer="bob", account="other")
     assert world.decided() == ["chosen", "only_if"]
+    assert world.done.decisions[-1].detail == "only if account.stage is live, and it is not known"
+
+
+def test_a_decision_says_what_was_wanted_and_what_is_so() -> None:
+    live, big = AttributeTest("account", is_("stage", "live")), AttributeTest("account", is_("big", [True, "very"]))
+    plays = (play("sorry", only_if=(live,)), play("phone", to="owner", unless=(big,)))
+    world = World(busy(plays=("sorry", "phone"), unless=(Firing("outage"),)), plays=plays)
+    world.event("profile", "0s", stream="crm", account="acme", stage="closed" * 11, big=True)
+    world.event("ticket.opened", "1m", customer="ada", account="acme")
+    assert sorted(each.detail for each in world.done.decisions) == [
+        "not if account.big is true or very, and it is true",
+        f"only if account.stage is live, and it is {('closed' * 11)[:60]} ...",
+    ]
 
 
 def test_the_newest_profile_of_another_entity_wins_in_any_order() -> None:

@@ -172,7 +172,7 @@ def test_a_play_may_ask_for_an_arm() -> None:
         world = World(seen, experiments=(experiment,), plays=(asking,))
         world.event("came", "1h", customer="ada")
         assert world.decided() == [outcome]
-    assert world.done.decisions[0].detail == "not so: in words it is warm"
+    assert world.done.decisions[0].detail == "only if in words it is warm, and it is as-now"
 
 
 # ---- thresholds

@@ -74,7 +74,7 @@ def test_the_decision_says_what_has_happened() -> None:
     story = Story(unless=(Happened(("ticket.opened",), (is_("priority", ["high", "urgent"]),), ms("2d")),))
     story.event("ticket.opened", "1h", customer="ada", account="acme", priority="high")
     story.fails("2h")
-    expected = "so: ticket.opened (priority is high or urgent) has happened in the last 2d"
+    expected = "not if ticket.opened (priority is high or urgent) has happened in the last 2d, and it has"
     assert story.done.decisions[-1].detail == expected
 
 

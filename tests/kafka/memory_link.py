@@ -49,6 +49,10 @@ class MemoryReader:
     async def end(self) -> int:
         return self.link.next_offset
 
+    async def at(self, written_at: int) -> int:
+        later = (record.offset for record in self.link.records if record.timestamp >= written_at)
+        return next(later, self.link.next_offset)
+
     async def read(self, since: int, until: int) -> AsyncIterator[list[Record]]:
         found = [record for record in self.link.records if since <= record.offset < until]
         for at in range(0, len(found), 3):
@@ -60,6 +64,8 @@ class MemoryCluster:
 
     def __init__(self) -> None:
         self.places: defaultdict[tuple[str, int], MemoryLink] = defaultdict(MemoryLink)
+        # What was read back, in the order of its reading.
+        self.read: list[tuple[str, int]] = []
 
     async def send(self, topic: str, partition: int, pairs: Iterable[tuple[bytes | None, bytes]]) -> list[Any]:
         link = self.places[topic, partition]
@@ -77,8 +83,15 @@ class MemoryCluster:
     async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         return {place: self.places[place].next_offset for place in places}
 
+    async def begins(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {place: self.places[place].begin for place in places}
+
+    async def partitions(self, topic: str) -> int:
+        return 1 + max((number for name, number in self.places if name == topic), default=-1)
+
     @asynccontextmanager
     async def reader(self, topic: str, partition: int) -> AsyncIterator[MemoryReader]:
+        self.read.append((topic, partition))
         yield MemoryReader(self.places[topic, partition])
 
     def since(self, topic: str, partition: int, offset: int, most: int) -> list[Record]:

@@ -79,3 +79,28 @@ def test_all_that_workers_hold_about_somebody_is_one_document(kafka: KafkaSpec, 
     assert {one["entities"]["customer"] for one in found["events"]} == {"c7"}
     assert {one["key"] for one in found["signals"]} == {"c7"}
     assert worker.stop() == 0, worker.said()
+
+
+def test_explain_tells_of_workers_what_it_tells_of_a_run(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    """While a worker is at work; of what has been, as only a run's folder tells how it stands now."""
+    world = new_world(kafka, events=800).feed()
+    worker = world.worker()
+    world.until_done(120, worker)
+    there = "--config", "config", "--state", "run"
+    ran = command(world.folder, "run", "--event-clock", "--data", "data", *there)
+    assert ran.returncode == 0, ran.stderr
+    decided = world.decisions().values()
+    pairs = {str(one["detector"]): str(one["key"]) for one in decided}
+    assert len(pairs) == 3
+    for words in [*pairs.items(), ("customer:c7",), ("customer:c7", "--since", "2026-01-08")]:
+        asked = ("explain", *words, "--at", "2030-01-01")
+        kept = command(world.folder, *asked, *there)
+        assert kept.returncode == 0, kept.stderr
+        assert ask(world, *asked).strip().partition("\n\nHow it stands now, ")[0] == kept.stdout.strip()
+    found = json.loads(ask(world, "explain", "customer:c7", "--json"))
+    assert {one["id"] for one in found["decisions"]} == {one["id"] for one in decided if one["key"] == "c7"}
+    said = ask(world, "explain", "customer:c7")
+    assert said.splitlines()[-1].endswith("beforehand export customer:c7 --kafka")
+    lacking = command(world.folder, "explain", "customer:c7", "--config", "config", "--state", "state-a")
+    assert "add --kafka to ask for that" in lacking.stderr
+    assert worker.stop() == 0, worker.said()

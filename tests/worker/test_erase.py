@@ -63,6 +63,12 @@ def test_nothing_is_left_of_somebody_erased(kafka: KafkaSpec, new_world: NewWorl
     in_a_month = datetime.now(UTC) + timedelta(days=31)
     assert f"{world.topics.actions}" in said.stdout
     assert f"by {in_a_month:%Y-%m-%d}" in said.stdout
+    again = erase(world)
+    assert again.returncode == 0, again.stdout + again.stderr
+    expected = (
+        f"customer:{CANARY}: no worker has a record of anybody of that name; what may still come under it is blocked"
+    )
+    assert again.stdout.startswith(expected)
     others = len(world.decisions())
     world.feed()  # all of it again, as if it were late
     world.until(lambda: not world.lacking(), "the second feed is read")

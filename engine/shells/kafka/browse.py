@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from engine.errors import OperatorError
 from engine.shells.kafka.link import Link
+
+# How long nothing may come of what is there, before Kafka is taken not to answer.
+PATIENCE_S = 60.0
+Batch = TypeVar("Batch")
 
 
 @asynccontextmanager
@@ -35,10 +40,20 @@ async def partitions_of(link: Link, topic: str) -> int:
 
 
 async def records_of(link: Link, topic: str) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
-    """Every record that a topic holds now, partition by partition. Raises OperatorError, KafkaError."""
+    """Every record that a topic holds now, partition by partition. Raises OperatorError, KafkaError, TimeoutError."""
     for partition in range(await partitions_of(link, topic)):
         async with link.reader(topic, partition) as reader:
             begin, end = await reader.begin(), await reader.end()
-            async for records in reader.read(begin, end):
+            async for records in patiently(reader.read(begin, end)):
                 for record in records:
                     yield record
+
+
+async def patiently(batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+    """The same batches. Raises TimeoutError where the next one does not come for long."""
+    while True:
+        try:
+            batch = await asyncio.wait_for(anext(batches), PATIENCE_S)
+        except StopAsyncIteration:
+            return
+        yield batch

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.model import DAY_MS
-from engine.shells.erasing import name_of
+from engine.shells.erasing import blocked, name_of
 from engine.shells.kafka import wire
-from engine.shells.kafka.browse import linked, partitions_of, records_of
+from engine.shells.kafka.browse import linked, partitions_of, patiently, records_of
 from engine.shells.kafka.cluster import reached
 from engine.shells.kafka.link import Link, acknowledged
 from engine.shells.kafka.topics import TopicSpec, topics_of
@@ -40,9 +40,11 @@ class Expiry(msgspec.Struct, frozen=True):
 
 class Erasure(msgspec.Struct, kw_only=True):
     """What came of it. `waiting` are the stages' partitions that have not taken it, `rewriting` the logs that still
-    hold it."""
+    hold it. `is_known`: there was a record of its own in a log. Nothing about it is taken before `until` (ms)."""
 
     names: Sequence[str]
+    until: int
+    is_known: bool = True
     waiting: Sequence[Place] = ()
     rewriting: Sequence[Place] = ()
     expiries: Sequence[Expiry] = ()
@@ -85,6 +87,7 @@ class _Erasing:
     def __init__(self, link: Link, project: ProjectSpec) -> None:
         self._link = link
         self._group = project.kafka.group
+        self._partitions = project.kafka.partitions
         self._topics = topics_of(project)
 
     async def run(
@@ -94,17 +97,29 @@ class _Erasing:
         primary = known[key][0] if key in known else key
         aliases = {alias: partition for alias, (of, partition) in known.items() if of == primary}
         keys = [primary, *sorted(aliases)]
-        found = Erasure(names=[f"{kind}:{each}" for each in keys], expiries=expiries)
-        if dry_run:
-            return found
         until = max([expiry.at for expiry in expiries if expiry.at], default=now)
         if not all(expiry.at for expiry in expiries):
             until = now + FOREVER_MS
+        is_known = bool(aliases) or await self._is_held(kind, primary)
+        names = [f"{kind}:{each}" for each in keys]
+        found = Erasure(names=names, until=until, is_known=is_known, expiries=expiries)
+        if dry_run:
+            return found
         logs = await self._ends_of_logs()
         sent = await self._send([wire.Erase(kind, each, now, until) for each in keys])
         await self._take_back(kind, aliases)
         await self._watch(found, sent, logs, wait_ms)
         return found
+
+    async def _is_held(self, kind: str, key: str) -> bool:
+        """Does its own partition of a log hold the key, as a part of another one perhaps?"""
+        partition = wire.partition_of(f"{kind}:{key}".encode(), self._partitions)
+        for log in (self._topics.log_detect, self._topics.log_decide):
+            async with self._link.reader(log, partition) as reader:
+                async for records in patiently(reader.read(await reader.begin(), await reader.end())):
+                    if any(key.encode() in (record.value or b"") for record in records):
+                        return True
+        return False
 
     async def _aliases(self, kind: str) -> dict[str, tuple[str, int]]:
         """Other name -> the id it stands for, and the partition that says so."""
@@ -156,6 +171,8 @@ def as_text(erasure: Erasure, *, dry_run: bool) -> str:
     first, *others = erasure.names
     also = f", with its other names {', '.join(others)}" if others else ""
     lines = [f"{'would erase' if dry_run else 'erased'} {first}{also}"]
+    if not erasure.is_known:
+        lines = [f"{first}: no worker has a record of anybody of that name; {blocked(erasure.until, dry_run=dry_run)}"]
     if not dry_run:
         lines += list(_progress(erasure))
     lines += ["", "what was written before is gone from"]

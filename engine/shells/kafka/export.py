@@ -16,7 +16,8 @@ from engine.core.state import Layout, Stalls
 from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision, Receipt
 from engine.shells.erasing import is_named, name_of
-from engine.shells.exporting import Export, Sent, is_decided_for, known, letter_of, memberships, tasks_about
+from engine.shells.exporting import Export, Sent, known, letter_of, memberships, tasks_about
+from engine.shells.histories import is_decided_for
 from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of

@@ -190,6 +190,11 @@ class Reader:
         found = await self._consumer.end_offsets([self._partition])
         return found[self._partition]
 
+    async def at(self, written_at: int) -> int:
+        """The offset of the first record that was written at a time (ms) or later, the end if there is none."""
+        found = (await self._consumer.offsets_for_times({self._partition: max(written_at, 0)}))[self._partition]
+        return await self.end() if found is None else found.offset
+
     async def read(self, since: int, until: int) -> AsyncIterator[Sequence[ConsumerRecord[bytes, bytes]]]:
         """Records with offsets from `since` and before `until`, in batches. Gaps that the broker left are skipped."""
         self._consumer.seek(self._partition, since)
