@@ -34,7 +34,7 @@ USUAL, VERSION = 1, 3
 MOST_LOOKS = 2
 # Whoever was silent for so many periods is no measure for others any more.
 SILENT_PERIODS = 10
-LONGEST_NAME = 200
+LONGEST_NAME = 100
 
 
 class Peers:

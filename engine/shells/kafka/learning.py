@@ -83,8 +83,11 @@ class Owner:
     def put_out(self, out: Out, topic: str) -> None:
         """Tell every partition of detect how far it has learned, and what."""
         if self.state.until > self._told:
-            snapshots = tuple(sealed(snapshot, self._key) for snapshot in self._learn.given)
-            out.to_all(topic, wire.Learned(self.state.until, snapshots))
+            # Each by itself, as one of peers may be large; time goes on when the last of them is there.
+            *others, last = [sealed(snapshot, self._key) for snapshot in self._learn.given] or [b""]
+            for snapshot in others:
+                out.to_all(topic, wire.Learned(0, (snapshot,)))
+            out.to_all(topic, wire.Learned(self.state.until, (last,) if last else ()))
             self._told = self.state.until
         self._learn.saved()
 

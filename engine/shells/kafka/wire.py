@@ -68,7 +68,9 @@ class Erase(msgspec.Struct, frozen=True, tag="erase"):
 
 
 class Learned(msgspec.Struct, frozen=True, tag="learned", omit_defaults=True):
-    """What models have learned takes effect here. `due` is when they learn next, `snapshots` are signed."""
+    """What models have learned takes effect here. `snapshots` are signed. `due` is when they learn next, 0 = there is
+    more to come of what they have learned before.
+    """
 
     due: int
     snapshots: tuple[bytes, ...] = ()
