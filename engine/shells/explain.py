@@ -191,7 +191,7 @@ def told(reading: Reading) -> str:
         return f"{reading.measure.removeprefix(WHY)} is moved by: {value}"
     if not reading.comparator:
         return f"{reading.measure} is {value}"
-    row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row else ""
+    row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row > 1 else ""
     return f"{reading.measure} is {value}, {_compared(reading)} {limit}{row}: {_verdict(reading)}"
 
 

@@ -60,8 +60,8 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment in the newest period of which anything is known: how many are heard, the middle of what they had, and
-    the spread. `is_enough`: are there as many others as are needed? `segment` is [] for all of the kind.
+    """One segment in the newest period that is known of most: how many are heard, the middle of what they had, and the
+    spread. `is_enough`: are there as many others as are needed? `segment` is [] for all of the kind.
     """
 
     segment: tuple[Scalar, ...]
@@ -112,7 +112,8 @@ def _segments(spec: ModelSpec, teaching: Teaching) -> Iterator[SegmentReport]:
     for name, crowd in sorted(teaching.crowds.items()):
         periods = among(crowd, of_counts=spec.of_counts).periods
         if periods:
-            _period, usual, spread, heard = periods[-1]
+            # The newest one may be over only in the east.
+            _period, usual, spread, heard = max(periods, key=lambda each: (each[3], each[0]))
             yield SegmentReport(
                 segment=msgspec.json.decode(name, type=tuple[Scalar, ...]),
                 heard=heard,

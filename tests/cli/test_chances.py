@@ -47,7 +47,7 @@ def test_models_says_how_far_a_model_is_that_says_nothing_yet(ran: Path, beforeh
     assert "it has not learned anything yet" in beforehand("models").stdout
     path.write_text(path.read_text().split("  leaving:")[0] + "when: {orders: {at_least: 9}}\n")
     path.write_text(path.read_text().replace("  mood: {average: login, field: mood, over: 4d}\n", ""))
-    assert beforehand("models").stdout == "no detector asks for a chance\n"
+    assert beforehand("models").stdout == "no detector asks for a chance, or for what is usual among peers\n"
 
 
 def test_explain_names_what_moved_a_chance_and_the_version_of_the_model(ran: Path, beforehand: Beforehand) -> None:
