@@ -18,7 +18,9 @@ SHOWN = re.compile(r"^```text\n\$ beforehand ([^\n]*)\n(.*?)^```", re.MULTILINE 
 # Shown with a mistake in it, which the first steps do not have, and run with its log line.
 SHOWN_OTHERWISE = ("check", "test", "run --event-clock", "replay --reason bad_time")
 # What needs Kafka or somebody else's state, or tells the time of today, has tests of its own.
-NOT_OF_THE_FIRST_STEPS = re.compile(r"worker|doctor|lag|simulate|erase|export|init|snooze|approve|models|explain .*--kafka")
+NOT_OF_THE_FIRST_STEPS = re.compile(
+    r"worker|doctor|lag|simulate|erase|export|init|snooze|approve|models|explain .*--kafka"
+)
 SAVED_AS = re.compile(r"\bas\s+`([\w/.-]+)`:\s*$")
 
 
