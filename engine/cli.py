@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,6 +58,9 @@ def main() -> None:
         sys.exit(0)
     except OperatorError as wrong:
         typer.echo(f"beforehand: {wrong}", err=True)
+        sys.exit(1)
+    except MemoryError:  # a stop in order may itself find no memory any more
+        os.write(2, b"beforehand: out of memory; nothing is lost\n")
         sys.exit(1)
     except OSError as wrong:  # a file that is not there, or may not be written
         typer.echo(

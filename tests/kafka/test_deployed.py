@@ -38,9 +38,11 @@ ROOT = Path(__file__).parents[2]
 BEFOREHAND = Path(sys.executable).with_name("beforehand")
 PLANTED = {story.detector for story in simulate(SEED).stories}
 # Nothing to show here: no sink refuses us, only `run` has tables, what is remembered is counted once a minute, and the
-# catalog has no play with a goal, a hand-off or an experiment.
+# catalog has no play with a goal, a hand-off or an experiment, and no measure that asks a model.
 QUIET = {"Sinks that pause", "Oldest row kept", "Entities remembered", "Size of the state"}
 QUIET |= {"Experiments, in an hour", "Time to a person, 90 of 100", "Goals reached in a day"}
+QUIET |= {"How well chances rank", "Foreseen", "Lift over the best single measure", "Learned up to", "Off by"}
+QUIET |= {"Log loss", "Answers"}
 PANELS = {title for title, _ in panel_queries()} - QUIET
 STOP_WITHIN_S = 20  # stop_grace_period
 

@@ -45,7 +45,7 @@ def test_a_log_whose_beginning_was_cut_stops_the_worker_in_words(kafka: KafkaSpe
     assert world.topics.log_detect in worker.said()
 
 
-@pytest.mark.parametrize("stage", ["detect", "decide", "dispatch"])
+@pytest.mark.parametrize("stage", ["detect", "decide", "dispatch"] if IS_LONG else ["decide"])
 def test_a_log_that_was_deleted_is_refused_and_nothing_is_changed(
     stage: str, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:

@@ -32,7 +32,7 @@ def learned_from(world: World, model: str = "writes") -> set[str]:
     return {str(each[name]) for each in versions if name in each}  # type: ignore[index, operator]
 
 
-@pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
+@pytest.mark.parametrize(("partitions", "workers"), [(4, 2)])
 def test_what_was_learned_on_kafka_leads_to_what_a_backtest_decides(
     partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:

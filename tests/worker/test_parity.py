@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 # Seed 1 has events an hour late that only the order of the whole file explains, so its rows stand in one partition.
-@pytest.mark.parametrize(("partitions", "workers", "seed"), [(1, 1, 1), (1, 1, 4), (4, 1, 5), (4, 2, 5)])
+@pytest.mark.parametrize(("partitions", "workers", "seed"), [(1, 1, 1), (4, 1, 5), (4, 2, 5)])
 def test_a_worker_decides_what_a_backtest_decides(
     partitions: int, workers: int, seed: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
@@ -46,7 +46,7 @@ holdout: {salt: parity, share: 20%}
 """
 
 
-@pytest.mark.parametrize(("partitions", "workers"), [(1, 1), (4, 2)])
+@pytest.mark.parametrize(("partitions", "workers"), [(4, 2)])
 def test_an_owner_has_room_for_as_much_as_in_a_backtest(
     partitions: int, workers: int, kafka: KafkaSpec, new_world: NewWorld
 ) -> None:
