@@ -18,7 +18,7 @@ from tests.simulation.receivers import FAULTS
 from tests.simulation.returning import Returning
 from tests.simulation.world import World
 
-SEEDS = int(os.environ.get("SIM_SEEDS", "6000"))
+SEEDS = int(os.environ.get("SIM_SEEDS", "8000"))
 PARTS = 2
 # With fewer worlds than this in a part, something rare may be missing from it by chance.
 ENOUGH = 4_000
