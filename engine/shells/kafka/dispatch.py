@@ -247,11 +247,14 @@ class DispatchPartition:
             latest, rows = self._changed()
             if not rows and not is_moved:
                 return
+            # All as it is at one moment: a batch that is taken meanwhile moves the position, and its rows are not among
+            # these. Were the log to say that it was taken, a death before the next commit would lose it.
             out, self._out = self._out, Out(self._shared)
+            facts, self._facts = self._facts, {}
+            positions = dict(self._head.positions)
             await out.write()
             fault_point("S3")
-            facts, self._facts = self._facts, {}
-            self._log_bytes += await self._log.append(Commit(dict(self._head.positions), facts, rows=rows))
+            self._log_bytes += await self._log.append(Commit(positions, facts, rows=rows))
             self._confirmed = time.monotonic()
             fault_point("S5")
             self._store.db.execute("DELETE FROM changed WHERE seq <= ?", (latest,))
