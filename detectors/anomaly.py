@@ -103,7 +103,6 @@ class Oddness:
 class AnomalyOf:
     words = ("anomaly_of",)
     options = Options
-    samples_per_window = 12
 
     def problems(self, word: str, options: Options) -> Sequence[OptionProblem]:
         found = []
@@ -118,13 +117,7 @@ class AnomalyOf:
     def percentile(self, word: str, share: float) -> float | None:
         return round(-math.log10(1.0 - share), 12) if 0.5 <= share < 1.0 else None
 
-    def period_problems(self, word: str, options: Options, period: str) -> Sequence[OptionProblem]:
-        return ()
-
-    def learner(self, word: str, options: Options) -> Learner:
-        return Oddness(options)
-
-    def learner_of(self, word: str, options: Options, sampling: Sampling) -> Learner:
+    def learner(self, word: str, options: Options, sampling: Sampling) -> Learner:
         return Oddness(options, sampling.overlap)
 
 

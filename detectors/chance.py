@@ -20,7 +20,7 @@ import msgspec
 
 from engine.core.asking import Asking
 from engine.core.models.classifiers import CLASSIFIERS
-from engine.ports import As, FieldTest, OptionProblem
+from engine.ports import As, FieldTest, OptionProblem, Sampling
 
 MOST_MEASURES = 20
 
@@ -60,7 +60,7 @@ class Chances:
     def percentile(self, word: str, share: float) -> float | None:
         return None
 
-    def learner(self, word: str, options: Options) -> Asking:
+    def learner(self, word: str, options: Options, sampling: Sampling) -> Asking:
         # In an order of their own, so that two that change places go on with what they have learned.
         learners = tuple(sorted({options.learner, *options.challenger}))
         return Asking(options.event, options.where, options.within, learners, options.learner, options.needs)

@@ -22,6 +22,7 @@ import msgspec
 
 from engine.core.models.drift import Adwin, Hinkley, Shift
 from engine.core.models.stored import stored
+from engine.core.models.usual import BELL, STEADIEST
 from engine.model import Scalar
 from engine.ports import As, Known, Learner, OptionProblem, Sampling, Slot
 
@@ -29,9 +30,6 @@ NEEDS, LEAST_NEEDED, MOST_NEEDED = 30, 8, 400
 SURE, TOLERANCE, THRESHOLD = 0.998, 0.5, 12.0
 # One wild value is no shift: beyond so many spreads, it counts as one of so many.
 FARTHEST = 4.0
-# The spread of a bell-shaped series is that many times the middle distance from its middle; and no series is so steady
-# that less than this part of its level is a spread.
-BELL, STEADIEST = 1.4826, 0.01
 # So many of the newest values say how far a shift has gone.
 RECENT = 8
 LARGEST = 1e100  # so that no difference is infinite
@@ -151,10 +149,7 @@ class DriftOf:
     def period_problems(self, word: str, options: Options, period: str) -> Sequence[OptionProblem]:
         return ()
 
-    def learner(self, word: str, options: Options) -> Learner:
-        return Drift(options)
-
-    def learner_of(self, word: str, options: Options, sampling: Sampling) -> Learner:
+    def learner(self, word: str, options: Options, sampling: Sampling) -> Learner:
         return Drift(options)
 
 

@@ -19,14 +19,13 @@ import msgspec
 
 from engine.core.models.demand import Demand
 from engine.core.models.stored import stored
-from engine.core.periods import local_ms
-from engine.model import DAY_MS, HOUR_MS, WEEK_MS, Scalar
+from engine.core.periods import MONDAY_MS, local_ms
+from engine.model import DAY_MS, WEEK_MS, Scalar
 from engine.ports import As, Known, Learner, OptionProblem, Sampling, Slot
+from engine.spec.usual import LENGTHS_MS
 
 # Before that, a forecast is a guess.
 WEEKS = 2
-# 1970 began on a Thursday.
-MONDAY_MS = 4 * DAY_MS
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,18 +93,14 @@ class ForecastOf:
             return [OptionProblem("ahead", "bad-forecast", fault)]
         return ()
 
-    def learner(self, word: str, options: Options) -> Learner:
-        return Forecast(options, HOUR_MS)
-
-    def learner_of(self, word: str, options: Options, sampling: Sampling) -> Learner:
+    def learner(self, word: str, options: Options, sampling: Sampling) -> Learner:
         return Forecast(options, _length_ms(sampling.period))
 
 
 def _length_ms(period: str) -> int:
     """0 for what has no place in the week."""
-    if period == "1d":
-        return DAY_MS
-    return int(period.removesuffix("h")) * HOUR_MS if period.endswith("h") else 0
+    length_ms = LENGTHS_MS.get(period, 0)
+    return length_ms if length_ms <= DAY_MS else 0
 
 
 KINDS = (ForecastOf(),)

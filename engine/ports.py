@@ -200,7 +200,7 @@ class LearnedKind(Protocol):
     def percentile(self, word: str, share: float) -> float | None:
         """What a limit like p99 (0.99) means as a value of this measure; None where it means nothing."""
 
-    def learner(self, word: str, options: Any) -> Learner:
+    def learner(self, word: str, options: Any, sampling: Sampling) -> Learner:
         """One for all entities: their memories are in their slots."""
 
 
@@ -221,9 +221,6 @@ class OfPeriods(Protocol):
 
     def period_problems(self, word: str, options: Any, period: str) -> Sequence[OptionProblem]:
         """What is wrong with learning from measures of that calendar period ("" = sliding windows)."""
-
-    def learner_of(self, word: str, options: Any, sampling: Sampling) -> Learner:
-        """Asked for instead of `learner`."""
 
 
 class Condition(Tracker, Protocol):

@@ -14,7 +14,7 @@ from engine.core.digest import digest
 from engine.core.examples import Example, Number, Snapshot, Treatment, numbers_in, who_of
 from engine.core.matching import compile_where
 from engine.core.models.classifiers import chance_at
-from engine.core.state import Entity
+from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
 from engine.ports import FieldTest, Known, Slot
@@ -68,7 +68,7 @@ class Asking:
     # ---- asking
 
     def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
-        entity = _entity(known)
+        entity = entity_of(known)
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return
@@ -102,7 +102,7 @@ class Asking:
         """An event came. Where it is what was asked about, it answers the open questions."""
         if self._is_it is not None and not self._is_it(event.attributes):
             return
-        entity = _entity(known)
+        entity = entity_of(known)
         for question in slot[QUESTIONS]:
             is_in_time = question[ASKED_AT] < event.at <= question[ASKED_AT] + self.within_ms
             if is_in_time and (not question[CAME_AT] or event.at < question[CAME_AT]):
@@ -165,11 +165,6 @@ class Asking:
 def _moved(name: str, value: Number, push: int) -> str:
     shown = "not known" if value is None else f"{value:.4g}"
     return f"{name} {shown} makes it {'likelier' if push > 0 else 'less likely'}"
-
-
-def _entity(known: Known) -> Entity:
-    assert isinstance(known, Entity), known
-    return known
 
 
 def treat(slots: Sequence[Slot | None], places: Mapping[int, Asking], treatment: Treatment) -> None:

@@ -6,14 +6,13 @@ numbers are heard: a number is a digest, so they are as good as drawn by lot, an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
 import msgspec
 
 from engine.core.examples import Among, Example
-from engine.core.models.usual import BELL, STEADIEST
+from engine.core.models.usual import BELL, least_spread
 
 # Of so many entities of a segment the values are kept; when fewer than half of them are left, all are heard again.
 MOST_VALUES = 512
@@ -86,7 +85,5 @@ def _usual(values: Iterable[float], *, of_counts: bool) -> tuple[float, float, i
     """(middle, spread, of how many)."""
     known = list(values)
     middle = median(known)
-    least = STEADIEST * max(abs(middle), 1.0)
-    if of_counts:
-        least = max(least, math.sqrt(max(middle, 1.0)))
-    return middle, max(BELL * median(abs(value - middle) for value in known), least), len(known)
+    spread = BELL * median(abs(value - middle) for value in known)
+    return middle, max(spread, least_spread(middle, of_counts=of_counts)), len(known)

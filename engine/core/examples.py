@@ -24,7 +24,6 @@ SNAPSHOTS_KEPT = 3
 # On CDNOW, where customers grow older than any that was learned from: with 1, AUC 0.773 over all and 0.820 at the end;
 # with 2, 0.769 and 0.824; without a bound 0.747 and 0.824, as the first snapshots then say absurd things.
 BEYOND = 2.0
-LEAST_KEY = 16
 
 # Was anything done that may have changed the answer? A held-out one would have been treated, and was not.
 Treatment = Literal["", "treated", "held_out"]

@@ -21,7 +21,6 @@ from engine.ports import Secret
 
 VERSION = "1"
 MOST_CHARS = 1_000
-LEAST_KEY = 16
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 Reason: TypeAlias = Literal["malformed", "forged", "expired"]
 

@@ -11,7 +11,7 @@ from engine.core.learned import Memory, by_period, by_step, learned_of, told_by,
 from engine.core.learning import ModelSpec
 from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
 from engine.core.peering import Peers, peers_of
-from engine.ports import LearnedKind, Learner, OfPeriods, Plugins, Sampling, Slot, Tracker
+from engine.ports import LearnedKind, Learner, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.types import DetectorSpec, MeasureSpec
 from engine.spec.usual import LENGTHS_MS
@@ -36,7 +36,7 @@ class Memories:
         """The measure by its name, over those `found` before; with a chance, also what moved it most."""
         kind: LearnedKind = self._plugins[measure.word]  # type: ignore[assignment]
         sampling = sampling_of(measure, spec)
-        learner = _learner(kind, measure, sampling)
+        learner = kind.learner(measure.word, measure.options, sampling)
         parts = [found[name] for name in measure.inputs]
         inputs = [meaning_of(name, spec) for name in measure.inputs]
         at, memory = self._memory(learner, inputs, measure.step_ms)
@@ -97,12 +97,6 @@ class Memories:
         memory = self._trackers[known]
         assert isinstance(memory, Memory), identity
         return known, memory
-
-
-def _learner(kind: LearnedKind, measure: MeasureSpec, sampling: Sampling) -> Learner:
-    if isinstance(kind, OfPeriods):
-        return kind.learner_of(measure.word, measure.options, sampling)
-    return kind.learner(measure.word, measure.options)
 
 
 def asking_of(tracker: Tracker) -> Asking | None:

@@ -20,7 +20,8 @@ from engine.core.examples import IN_FORCE_AFTER_MS, Example, Number, numbers_in,
 from engine.core.fields import field_getter
 from engine.core.learned import Memory, by_period, learned_of
 from engine.core.learning import SURE_AFTER_MS, day_after
-from engine.core.state import Entity
+from engine.core.models.usual import in_four_digits
+from engine.core.state import Entity, entity_of
 from engine.model import DAY_MS, Json, Scalar
 from engine.ports import NEVER, Known, Slot
 
@@ -62,7 +63,7 @@ class Peers:
 
     def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
         """The value of the period that ended after `at`: it is told, and waits for those of the others."""
-        entity = _entity(known)
+        entity = entity_of(known)
         value, segment = numbers_in(values)[0], self._segment(entity.attributes)
         period = datetime.fromtimestamp(at / 1000, UTC).astimezone(ZoneInfo(entity.zone)).toordinal()
         is_told = value is not None and segment is not None and self._is_heard(segment, at, entity)
@@ -117,8 +118,7 @@ class Peers:
 
     def value(self, slot: Slot) -> Scalar:
         """What was usual among them in the newest period that was judged, in four digits."""
-        usual = slot[VERDICTS][0][1] if slot[VERDICTS] else None
-        return None if usual is None else _short(float(f"{usual:.4g}"))
+        return in_four_digits(slot[VERDICTS][0][USUAL] if slot[VERDICTS] else None)
 
     def verdicts(self, slot: Slot, periods: int) -> Sequence[Sequence[float | None]] | None:
         """(value, usual, spread) of the newest periods, newest first; None if there have not been so many."""
@@ -170,8 +170,3 @@ def _is_plain(value: Json) -> TypeGuard[str | int | float]:
 
 def _short(value: str | float) -> str | int | float:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _entity(known: Known) -> Entity:
-    assert isinstance(known, Entity), known
-    return known

@@ -9,9 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from engine.model import DAY_MS
+
 PERIODS = ("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d", "1w", "1mo")
 # Every zone's offset is a multiple of this, so all instants in one such slice share their period.
 _SLICE_MS = 900_000
+# 1970 began on a Thursday, so the first Monday came four days later.
+MONDAY_MS = 4 * DAY_MS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

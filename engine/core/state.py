@@ -25,7 +25,7 @@ from engine.core.seen import (
     unpack_ids,
 )
 from engine.model import Json
-from engine.ports import NEVER, Slot, Tracker
+from engine.ports import NEVER, Known, Slot, Tracker
 
 VERSION = 1
 _NO_ATTRIBUTES: dict[str, Json] = {}
@@ -173,6 +173,12 @@ class Entity:
         if self.attribute_times is None:
             self.attributes, self.attribute_times = {}, {}
         keep_newest(self.attributes, self.attribute_times, attributes, at)
+
+
+def entity_of(known: Known) -> Entity:
+    """What a tracker of ours may know besides; those of others keep to `Known`."""
+    assert isinstance(known, Entity), known
+    return known
 
 
 class Stored(msgspec.Struct, array_like=True):

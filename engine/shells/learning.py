@@ -13,6 +13,7 @@ from engine.core.models.text import TextChance
 from engine.core.scoring import text_of
 from engine.errors import OperatorError
 from engine.model import Json
+from engine.shells.whole import write_whole
 from engine.spec.texts import LARGEST_WEIGHT, written
 
 # With fewer of either kind, what it says would be chance.
@@ -47,7 +48,7 @@ def learn_text(source: Path, fields: Sequence[str], score: str, to: Path) -> Lea
     if min(good, bad) < LEAST_OF_A_KIND:
         told = f"{good} texts with a score above 0 and {bad} below it"
         raise OperatorError(f"{source} has {told} - it takes {LEAST_OF_A_KIND} of each to learn anything")
-    _write(to, written(_weights(model), texts))
+    write_whole(to, written(_weights(model), texts))
     return Learned(texts=texts, left_out=left_out, asked=good + bad, right=right, always=max(good, bad))
 
 
@@ -100,10 +101,3 @@ def _judged(value: Json, source: Path, line: int) -> float | None:
     if isinstance(value, bool) or not -1 <= judged <= 1:
         raise OperatorError(f"{source}:{line}: {value!r} is no score - it goes from -1, furious, to 1, delighted")
     return judged
-
-
-def _write(to: Path, raw: bytes) -> None:
-    """In one go, so that an engine that looks for changes never finds half a file."""
-    fresh = to.with_name(f".{to.name}.new")
-    fresh.write_bytes(raw)
-    fresh.replace(to)

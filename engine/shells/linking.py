@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from engine.core.links import LEAST_KEY, with_token
-from engine.errors import OperatorError
+from engine.core.links import with_token
 from engine.model import Action
 from engine.ports import Confirming, Secret, Sink, Verdict
-from engine.shells.secrets import read_secret
+from engine.shells.secrets import read_key
 from engine.spec.types import Configuration
 
 
@@ -48,11 +47,7 @@ def keys_of(configuration: Configuration) -> tuple[Secret, ...]:
     links = configuration.project.messages.links
     if links is None:
         return ()
-    keys = tuple(read_secret(one, configuration.folder) for one in (links.key, links.old_key) if one)
-    for key in keys:
-        if len(key.reveal().encode()) < LEAST_KEY:
-            raise OperatorError(f"The key {key.reference} of links has to have at least {LEAST_KEY} bytes")
-    return keys
+    return tuple(read_key(one, configuration.folder, "links") for one in (links.key, links.old_key) if one)
 
 
 def linking(sink: Sink, key: Secret) -> Sink:

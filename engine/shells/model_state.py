@@ -14,10 +14,8 @@ import msgspec
 from engine.core.examples import Example, Models, Snapshot, UnsignedSnapshot, sealed, unsealed
 from engine.core.learning import Learn, LearnState
 from engine.core.plan import Plan
-from engine.errors import OperatorError
-from engine.shells.secrets import read_secret
+from engine.shells.secrets import read_key
 from engine.shells.store import Store
-from engine.spec.models import LEAST_KEY
 from engine.spec.types import Configuration
 
 FACT = "models"
@@ -35,10 +33,7 @@ def key_of(configuration: Configuration) -> bytes:
     reference = configuration.project.policies.models_key
     if not reference:
         return b""
-    key = read_secret(reference, configuration.folder).reveal().encode()
-    if len(key) < LEAST_KEY:
-        raise OperatorError(f"The key {reference} of models has to have at least {LEAST_KEY} bytes")
-    return key
+    return read_key(reference, configuration.folder, "models").reveal().encode()
 
 
 def trusted(contents: Iterable[bytes], key: bytes) -> Iterator[Snapshot]:

@@ -17,6 +17,7 @@ from engine.ports import As, Secret
 Options = TypeVar("Options", bound=msgspec.Struct)
 
 SECRET_BYTES = 65_536
+LEAST_KEY = 16
 
 
 def read_secret(reference: str, folder: str = ".") -> Secret:
@@ -33,6 +34,14 @@ def read_secret(reference: str, folder: str = ".") -> Secret:
     if not value:
         raise OperatorError(f"The secret {reference} is empty or not set")
     return Secret(reference, value)
+
+
+def read_key(reference: str, folder: str, whose: str) -> Secret:
+    """A secret that signs `whose` things. Raises OperatorError also for one that is short enough to be guessed."""
+    key = read_secret(reference, folder)
+    if len(key.reveal().encode()) < LEAST_KEY:
+        raise OperatorError(f"The key {reference} of {whose} has to have at least {LEAST_KEY} bytes")
+    return key
 
 
 def with_secrets(options: Options, folder: str = ".") -> Options:

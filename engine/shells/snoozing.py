@@ -18,6 +18,7 @@ from engine.core.moments import spoken_length
 from engine.errors import OperatorError
 from engine.model import SECOND_MS
 from engine.shells.times import iso, moment
+from engine.shells.whole import write_whole
 from engine.spec.files import SNOOZES
 from engine.spec.nodes import MappingNode
 from engine.spec.policies import SnoozeSpec
@@ -40,7 +41,7 @@ def add(configuration: Configuration, snooze: SnoozeSpec, *, dry_run: bool) -> s
         fresh = head + _document(snooze)
         found = _read(fresh, configuration)
         if not dry_run:
-            _put(path, fresh)
+            write_whole(path, fresh.encode())
     return _told(found[-1].spec, snooze.from_ms)
 
 
@@ -55,7 +56,7 @@ def lift(configuration: Configuration, what: str, now: int, *, dry_run: bool) ->
             has_begun = each.spec.from_ms < now
             fresh = _ended(fresh, each, now) if has_begun else _without(fresh, each.until.place.line)
         if not dry_run:
-            _put(path, fresh)
+            write_whole(path, fresh.encode())
     return [_told(each.spec, now) for each in lifted]
 
 
@@ -88,18 +89,6 @@ def _alone(folder: Path) -> Iterator[Path]:
 
 def _text_of(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def _put(path: Path, text: str) -> None:
-    """In one go, so that whoever reads it meanwhile sees the old or the new file, never a part of one."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        fresh.chmod(path.stat().st_mode)
-    fresh.replace(path)
 
 
 def _read(text: str, configuration: Configuration) -> list[ReadSnooze]:

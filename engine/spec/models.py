@@ -8,8 +8,6 @@ import msgspec
 
 from engine.ports import As
 
-LEAST_KEY = 16
-
 
 class ModelsDocument(msgspec.Struct, frozen=True, kw_only=True):
     """How models are kept, as it is written."""

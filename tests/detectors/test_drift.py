@@ -13,6 +13,7 @@ import pytest
 from detectors.drift import DriftOf, Options
 from engine.core.state import Entity, Stalls
 from engine.model import Scalar
+from engine.ports import Sampling
 
 BYTES = 900
 NORMAL: dict[str, Callable[[random.Random], float]] = {
@@ -26,7 +27,7 @@ both = pytest.mark.parametrize("by", ["adwin", "page_hinkley"])
 
 class Account:
     def __init__(self, **options: Any) -> None:
-        self.learner = DriftOf().learner("drift_of", Options(of=("it",), **options))
+        self.learner = DriftOf().learner("drift_of", Options(of=("it",), **options), Sampling())
         self.slot = self.learner.fresh()
         self.known = Entity("account", "acme", 1, Stalls())
         self.most_bytes = 0

@@ -30,13 +30,10 @@ def learners_of(word: str) -> Iterator[Learner]:
     """Each combination of options, for sliding windows and for each period that the kind has nothing against."""
     for case in every.shapes_of(word):
         kind: Any = case.kind
-        if not isinstance(kind, OfPeriods):
-            yield kind.learner(word, case.options)
-            continue
         for period in ("", "1h", "1d"):
             options = fitting(case.options, period)
-            if not kind.period_problems(word, options, period):
-                yield kind.learner_of(word, options, Sampling(period=period, overlap=0 if period else 11))
+            if not (isinstance(kind, OfPeriods) and kind.period_problems(word, options, period)):
+                yield kind.learner(word, options, Sampling(period=period, overlap=0 if period else 11))
 
 
 def fitting(options: Any, period: str) -> Any:

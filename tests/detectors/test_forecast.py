@@ -21,7 +21,7 @@ class Queue:
     def __init__(self, period: str = "1h", zone: str = "UTC", **options: Any) -> None:
         given = Options(of=("arrivals",), **options)
         assert not ForecastOf().period_problems("forecast_of", given, period)
-        self.learner = ForecastOf().learner_of("forecast_of", given, Sampling(period=period))
+        self.learner = ForecastOf().learner("forecast_of", given, Sampling(period=period))
         self.slot = self.learner.fresh()
         self.known = Entity("queue", "billing", 1, Stalls())
         self.known.zone = zone

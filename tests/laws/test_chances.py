@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
-import msgspec
 import orjson
 import pytest
 
@@ -16,31 +16,14 @@ from engine.core.route import Router
 from engine.model import DAY_MS
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.model_state import kept_models
-from engine.shells.partition import Partition
+from tests.core import leavers
 from tests.core.leavers import DETECTOR, PROJECT, finish, partition, rows, take
-from tests.laws import crowd
+from tests.laws import carrying, crowd
 
 HORIZON = 5 * DAY_MS
 
 
-def outcome(part: Partition) -> tuple[list[bytes], bytes]:
-    """Every decision, and all that was learned."""
-    state, waiting = kept_models(part.store)
-    known = msgspec.msgpack.encode((state, sorted(waiting, key=lambda each: each.order)))
-    return decision_lines(part.store.decisions()), known
-
-
-def carried(folder: Path, size: int, restart_every: int = 0) -> tuple[list[bytes], bytes]:
-    part, all_ = partition(folder), rows()
-    for number, at in enumerate(range(0, len(all_), size)):
-        if restart_every and number % restart_every == restart_every - 1:
-            part.store.close()
-            part = partition(folder)
-        take(part, all_[at : at + size])
-    finish(part)
-    found = outcome(part)
-    part.store.close()
-    return found
+carried = partial(carrying.carried, leavers)
 
 
 @pytest.fixture(scope="module")

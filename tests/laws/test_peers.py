@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,29 +15,11 @@ from engine.core.route import Router
 from engine.model import DAY_MS
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.model_state import forget, kept_models
-from engine.shells.partition import Partition
-from tests.core.schools import AT, BAD_DAY, DAYS, SCHOOLS, finish, partition, rows, take
-from tests.laws import crowd
+from tests.core import schools
+from tests.core.schools import AT, BAD_DAY, DAYS, SCHOOLS, partition, rows, take
+from tests.laws import carrying, crowd
 
-
-def outcome(part: Partition) -> tuple[list[bytes], bytes]:
-    """Every decision, and all that was learned."""
-    state, waiting = kept_models(part.store)
-    known = msgspec.msgpack.encode((state, sorted(waiting, key=lambda each: each.order)))
-    return decision_lines(part.store.decisions()), known
-
-
-def carried(folder: Path, size: int, restart_every: int = 0) -> tuple[list[bytes], bytes]:
-    part, all_ = partition(folder), rows()
-    for number, at in enumerate(range(0, len(all_), size)):
-        if restart_every and number % restart_every == restart_every - 1:
-            part.store.close()
-            part = partition(folder)
-        take(part, all_[at : at + size])
-    finish(part)
-    found = outcome(part)
-    part.store.close()
-    return found
+carried = partial(carrying.carried, schools)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from statistics import median
-from zoneinfo import ZoneInfo
 
-from engine.model import Scalar
+from engine.core.periods import MONDAY_MS, local_ms
+from engine.model import HOUR_MS, WEEK_MS, Scalar
 from engine.ports import Known, Slot
 
 # The spread of a bell-shaped series is that many times the middle distance from its middle.
@@ -22,9 +21,6 @@ BELL = 1.4826
 CYCLES, STEEPEST = 4, 2.0
 # Of what is usual, or of one: no series is so steady that less than this is out of the ordinary by its spread.
 STEADIEST = 0.01
-
-# How a period is told apart from others, and how many kinds there are of it in a cycle of periods of that many hours.
-PLACES = ("weekday", "hour", "hour_of_week", "any")
 
 
 class Departure:
@@ -55,11 +51,7 @@ class Departure:
 
     def value(self, slot: Slot) -> Scalar:
         """What was usual for the newest period, in four digits, as it is read by people."""
-        usual = slot[2][0][1] if slot[2] else None
-        if usual is None:
-            return None
-        short = float(f"{usual:.4g}")
-        return int(short) if short.is_integer() else short
+        return in_four_digits(slot[2][0][1] if slot[2] else None)
 
     def verdicts(self, slot: Slot, periods: int) -> Sequence[Sequence[float | None]] | None:
         """(value, usual, spread) of the newest periods, newest first; None if there have not been so many."""
@@ -67,9 +59,9 @@ class Departure:
         return found if len(found) == periods else None
 
     def _place(self, at: int, zone: str) -> int:
-        local = datetime.fromtimestamp(at / 1000, UTC).astimezone(ZoneInfo(zone))
-        hour, weekday = local.hour, local.weekday()
-        return {"weekday": weekday, "hour": hour, "hour_of_week": weekday * 24 + hour}.get(self._same, 0)
+        hour_of_week = (local_ms(at, zone) - MONDAY_MS) % WEEK_MS // HOUR_MS
+        weekday, hour = divmod(hour_of_week, 24)
+        return {"weekday": weekday, "hour": hour, "hour_of_week": hour_of_week}.get(self._same, 0)
 
     def _expected(
         self, past: Sequence[float | None], places: Sequence[int], place: int
@@ -83,13 +75,10 @@ class Departure:
         middles = {where: median(values) for where, values in alike.items()}
         usual = middles[place] * self._level(past, places, middles)
         off = [abs(v - middles[where]) for v, where in zip(past, places, strict=True) if v is not None]
-        least = STEADIEST * max(abs(usual), 1.0)
-        if self._of_counts:
-            least = max(least, math.sqrt(max(usual, 1.0)))
         # The past lies closer to its own middle than what comes will, the more so the less of it there is.
         count = len(alike[place])
         further = math.sqrt((count + 2) / max(1, count - 1))
-        return usual, max(BELL * further * median(off), least)
+        return usual, max(BELL * further * median(off), least_spread(usual, of_counts=self._of_counts))
 
     def _level(self, past: Sequence[float | None], places: Sequence[int], middles: dict[int, float]) -> float:
         """How the present stands to the middle of what is remembered, by the trend of whole cycles."""
@@ -109,7 +98,21 @@ class Departure:
         return min(STEEPEST, max(1 / STEEPEST, now))
 
 
+def least_spread(usual: float, *, of_counts: bool) -> float:
+    """No less is taken for the spread around what is usual; chance alone spreads counts by its root."""
+    least = STEADIEST * max(abs(usual), 1.0)
+    return max(least, math.sqrt(max(usual, 1.0))) if of_counts else least
+
+
+def in_four_digits(usual: float | None) -> int | float | None:
+    """As people read it."""
+    if usual is None:
+        return None
+    short = float(f"{usual:.4g}")
+    return int(short) if short.is_integer() else short
+
+
 def cycle_of(same: str, period_ms: int, remembered: int) -> int:
     """How many periods make a cycle: a week of days, a day or week of hours; else an eighth of what is remembered."""
-    whole = {"weekday": 168, "hour": 24, "hour_of_week": 168}.get(same, 0) * 3_600_000
+    whole = {"weekday": 168, "hour": 24, "hour_of_week": 168}.get(same, 0) * HOUR_MS
     return max(1, whole // period_ms if whole >= period_ms else remembered // 8)
