@@ -19,6 +19,7 @@ from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.stage import Shared
 from engine.shells.kafka.topics import topics_of
 from tests.core import leavers, schools
+from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
 
 SOURCE = "raw/0"
@@ -122,3 +123,16 @@ async def test_what_was_learned_over_partitions_leads_to_what_a_backtest_decides
     run.run()
     assert len(run.decisions) > least
     assert cluster.decisions() == decision_lines(run.decisions)
+
+
+async def test_the_end_of_the_input_is_told_though_the_owner_has_a_word_behind_it(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, leavers)
+    events, candidates = cluster.topics.events, cluster.topics.candidates
+    for message in (wire.Mark(SOURCE, MONDAY, expects=(SOURCE,)), wire.Mark(SOURCE, MONDAY, ended=True)):
+        await cluster.link.send(events, 0, [(None, wire.encode(message))])
+    await cluster.link.send(events, 0, [(None, wire.encode(wire.Learned(MONDAY)))])
+    detect = DetectPartition(cluster.shared, 0, "writer")
+    await detect.open()
+    await detect.take(cluster.link.since(events, 0, 0, 3))
+    told = [msgspec.json.decode(record.value) for record in cluster.link.places[candidates, 0].records]
+    assert [mark.get("ended", False) for mark in told] == [True]
