@@ -16,9 +16,9 @@ from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
+from engine.spec.lateness import judge_lateness
 from engine.spec.members import ForEach
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
-from engine.spec.lateness import judge_lateness
 from engine.spec.peers import read_peers
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
