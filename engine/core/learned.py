@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.asking import Asking
-from engine.core.conditions import Measure, Turn, slot_of
+from engine.core.compiled import Measure, Turn, slot_of
 from engine.core.models.usual import Departure
 from engine.core.periods import period_of
 from engine.core.state import Entity

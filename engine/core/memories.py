@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from engine.core.asking import OF_THE_ENTITY, Asking
-from engine.core.conditions import Measure
+from engine.core.compiled import Measure
 from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
 from engine.core.learning import ModelSpec
 from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
