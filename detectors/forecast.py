@@ -35,12 +35,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forecast:
-    """Slot: [what is coming or None, the model]; 1.7 kB for hours."""
+    """Slot: [what is coming by what was asked, or None; the model]; 1.7 kB for hours. Several that look ahead from the
+    same measure share it, however far and how surely each is to look.
+    """
 
     def __init__(self, options: Options, period_ms: int) -> None:
-        self.identity = f"forecast {options.ahead} {options.at} {period_ms}"
+        self.identity = f"forecast {period_ms}"
         self._period_ms, self._places = period_ms, WEEK_MS // period_ms
-        self._ahead, self._at = max(1, options.ahead // period_ms), options.at
+        self._asked = f"{max(1, options.ahead // period_ms)} {options.at}"
+        self.looks = {self._asked: (max(1, options.ahead // period_ms), options.at)}
+
+    def join(self, other: Learner) -> None:
+        """What the other is asked is answered here as well."""
+        assert isinstance(other, Forecast), other
+        self.looks = dict(sorted((self.looks | other.looks).items()))
 
     def fresh(self) -> Slot:
         return [None, None]
@@ -52,21 +60,23 @@ class Forecast:
         if isinstance(came, int | float):
             model.learn(self._place(at, known.zone), max(0.0, float(came)))
             slot[1] = stored(model.state())
-        slot[0] = self._coming(model, at, known.zone) if model.weeks >= WEEKS else None
+        slot[0] = None
+        if model.weeks >= WEEKS:
+            slot[0] = {asked: self._coming(model, at, known.zone, *each) for asked, each in self.looks.items()}
 
-    def _coming(self, model: Demand, at: int, zone: str) -> float:
+    def _coming(self, model: Demand, at: int, zone: str, periods: int, share: float) -> float:
         # The middle of each period, which is in it also when the clocks change.
-        middles = [at + round((ahead + 0.5) * self._period_ms) for ahead in range(self._ahead)]
+        middles = [at + round((ahead + 0.5) * self._period_ms) for ahead in range(periods)]
         places = [self._place(middle, zone) for middle in middles]
-        return float(model.most_of(places, self._at)) if self._at else model.expected_of(places)
+        return float(model.most_of(places, share)) if share else model.expected_of(places)
 
     def _place(self, at: int, zone: str) -> int:
         """In the week as it is there, from Monday on."""
         return (local_ms(at, zone) - MONDAY_MS) % WEEK_MS // self._period_ms
 
     def value(self, slot: Slot) -> Scalar:
-        coming: float | None = slot[0]
-        return coming
+        said: dict[str, float] = slot[0] or {}
+        return said.get(self._asked)
 
 
 class ForecastOf:
