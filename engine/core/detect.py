@@ -52,8 +52,7 @@ class Detect:
         if watched is None:
             return
         kind, known = watched
-        event = routed.event
-        at = event.at
+        event, at = routed.event, routed.event.at
         entity = known.get(routed.key)
         if entity is None or at - entity.seen_at > self._ttl_ms:
             entity = self._meet(kind, routed)
@@ -79,11 +78,9 @@ class Detect:
             entity.seen_at = at
         elif at < entity.first_seen:
             self._seen_earlier(kind, entity, at)
-        is_profile = event.stream in self._profile
-        if is_profile or len(event.entities) > 1:
+        if len(event.entities) > 1 or event.stream in self._profile:
             self._get_to_know(entity, routed)
-        ops = kind.by_event.get(event.event) or kind.otherwise
-        refused = False
+        ops, refused = kind.by_event.get(event.event) or kind.otherwise, False
         for tracker_at, add in ops.adds:
             slot = entity.slots[tracker_at] or slot_of(entity, tracker_at, kind.trackers[tracker_at])
             taken = add(slot, event, entity)
@@ -95,7 +92,7 @@ class Detect:
         found = ops.glance(entity, entity.seen_at)
         if found or ops.timed or entity.episodes is not None:
             self.look(ops, found, entity, kind, is_late=at < entity.seen_at)
-        if is_profile and kind.of_profiles:
+        if kind.of_profiles:
             self._look_at_profile(kind, entity, event.stream)
         if met or ops.judges_fan_out:
             self._fan_out.go_on(entity, kind, met, event)
@@ -117,7 +114,7 @@ class Detect:
 
     def _look_at_profile(self, kind: KindPlan, entity: Entity, stream: str) -> None:
         """The detectors that read its profile, which may say something else now, whatever its event is called."""
-        if self._profile[stream] != kind.kind:
+        if self._profile.get(stream) != kind.kind:
             return
         for judge in kind.of_profiles:
             self._episodes.judge(judge, entity, entity.seen_at)
