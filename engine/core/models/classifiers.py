@@ -7,6 +7,7 @@ chance. Both are plain lists of numbers, so that no code ever travels with them.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -103,6 +104,12 @@ OWN = "1"
 def stamp_of(name: str) -> str:
     """By which version of its code a learner of that name learns. What was learned by another is not gone on from."""
     return f"{RIVER} {_version_of_river()}" if name.startswith(f"{RIVER} ") else OWN
+
+
+@cache
+def mark_of(name: str) -> int:
+    """A short number for a learner, which stands beside each chance that it tells."""
+    return zlib.crc32(name.encode())
 
 
 @cache
