@@ -68,6 +68,10 @@ class Learn:
                 self.waiting[key] = example
                 self.fresh.append(example)
 
+    def recall(self, examples: Iterable[Example]) -> None:
+        """Those that waited when it was last saved."""
+        self.waiting.update({(each.model, each.who, each.asked_at): each for each in examples})
+
     def forget(self, who: int) -> list[Example]:
         """Drop the answers of somebody, and their values. Returns the answers that were not learned yet."""
         gone = [example for example in self.waiting.values() if example.who == who]

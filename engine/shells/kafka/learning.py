@@ -52,8 +52,7 @@ class Owner:
         shelf = Shelf(plan.configuration.project.policies.examples_kept, replica.head.rows.get(BLOCKS), specs)
         self._learn = Learn(specs, Models(), state, shelf)
         self._rows = dict(replica.head.rows.get(ANSWERS, {}))
-        self._learn.take(msgspec.msgpack.decode(row, type=Example) for row in self._rows.values())
-        self._learn.saved()
+        self._learn.recall(msgspec.msgpack.decode(row, type=Example) for row in self._rows.values())
 
     @property
     def state(self) -> LearnState:
