@@ -84,10 +84,14 @@ class Learn:
                 rebuild.begin_anew()
         return gone
 
-    def prepare(self, steps: int) -> None:
-        """Go on with what has to be rebuilt by the day's end, so that little is left to do then."""
+    def prepare(self, steps: int) -> int:
+        """Go on with what has to be rebuilt by the day's end, so that little is left to do then. Returns how many steps
+        of it were done, fewer when there are no more.
+        """
+        done = 0
         for rebuild in self._rebuilds.values():
-            steps -= rebuild.go_on(steps)
+            done += rebuild.go_on(steps - done)
+        return done
 
     def saved(self) -> None:
         """All that is here is kept somewhere."""

@@ -33,7 +33,7 @@ class Rebuild:
         self._steps = self._work()
 
     def go_on(self, steps: int) -> int:
-        """Do so many steps of it, each of which learns one answer. Returns how many were left to do."""
+        """Do so many steps of it, each of which learns one answer. Returns how many there were left to do."""
         return sum(1 for _ in islice(self._steps, steps))
 
     def finish(self, teaching: Teaching) -> None:

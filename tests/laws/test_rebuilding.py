@@ -78,7 +78,7 @@ def test_it_knows_what_it_would_know_had_it_been_there(straight: Partition, from
 
 def test_it_is_judged_as_if_it_had_been_asked(from_the_beginning: Partition) -> None:
     """All of a model anew comes to the model."""
-    ((name, spec),) = from_the_beginning.plan.models.items()
+    (spec,) = from_the_beginning.plan.models.values()
     known, made = teaching_of(from_the_beginning), Teaching()
     shelf = model_state.kept_shelf(from_the_beginning.store, from_the_beginning.plan)
     rebuild = Rebuild(spec, spec.learners, shelf)

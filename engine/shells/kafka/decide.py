@@ -98,6 +98,9 @@ class DecidePartition(Remembering):
         """What models have learned, in the partition that owns them."""
         return self._owner.state
 
+    async def _carry_over(self) -> None:
+        await self._owner.prepare()
+
     # ---- stepping over records
 
     def _step(self, records: Sequence[RawRecord]) -> None:
