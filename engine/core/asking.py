@@ -85,7 +85,8 @@ class Asking:
         if snapshot is None:
             return
         slot[VERSION], slot[EVIDENCE] = snapshot.version, [snapshot.examples, snapshot.yes]
-        slot[CHANCES] = [chance_at(snapshot.log_odds(learner, numbers)) for learner in self.learners]
+        odds = [snapshot.log_odds(learner, numbers) for learner in self.learners]
+        slot[CHANCES] = [None if each is None else chance_at(each) for each in odds]
         slot[PUSHES] = [round(push * 100) for push in snapshot.pushes(self.learner, numbers)]
 
     def _is_over(self, slot: Slot, entity: Entity) -> bool:

@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from engine.core.models.classifiers import parts_of
+from engine.core.models.classifiers import Frozen, log_odds_of, pushes_of
 from engine.model import HOUR_MS, Scalar
 
 # Each entity's questions are scored by the newest snapshot that is at least so old, so that it has reached everybody.
@@ -39,7 +39,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     came (0 = it did not).
 
     `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
-    order when it was asked, by the snapshot `version`; none where there was no snapshot.
+    order when it was asked, by the snapshot `version`; none where there was no snapshot, None of one that said nothing.
 
     For a model of peers it is a value of one of a `segment` in the `period` of that number.
     """
@@ -51,7 +51,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     values: tuple[Number, ...]
     came_at: int = 0
     treatment: Treatment = ""
-    chances: tuple[float, ...] = ()
+    chances: tuple[Number, ...] = ()
     version: int = 0
     segment: str = ""
     period: int = 0
@@ -93,7 +93,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     examples: int
     yes: int
     means: list[float]
-    learned: dict[str, list[float]]
+    learned: dict[str, Frozen]
     lows: list[Number] = []
     highs: list[Number] = []
     format: int = 1
@@ -103,15 +103,13 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         """Has it seen `needs` answers, and a tenth of that of the rarer one?"""
         return self.examples >= needs and min(self.yes, self.examples - self.yes) >= max(1, needs // 10)
 
-    def log_odds(self, learner: str, values: Sequence[Number]) -> float:
-        return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
+    def log_odds(self, learner: str, values: Sequence[Number]) -> float | None:
+        """None where what it has given away says nothing."""
+        return log_odds_of(learner, self.learned[learner], self._seen(values))
 
     def pushes(self, learner: str, values: Sequence[Number]) -> list[float]:
         """By how much each measure moves the log odds away from those of somebody average."""
-        here = parts_of(learner, self.learned[learner], self._seen(values))
-        there = parts_of(learner, self.learned[learner], self.means)
-        off = [a - b for a, b in zip(here, there, strict=True)]
-        return [math.fsum(off[at : at + PER_MEASURE]) for at in range(1, len(off), PER_MEASURE)]
+        return pushes_of(learner, self.learned[learner], self._seen(values), self.means, PER_MEASURE)
 
     def _seen(self, values: Sequence[Number]) -> list[float]:
         bounds = zip(values, self.lows, self.highs, strict=True)

@@ -199,8 +199,9 @@ def _judge(teaching: Teaching, spec: ModelSpec, example: Example) -> None:
         return
     lead_ms = example.came_at - example.asked_at if example.happened else 0
     for name, chance in zip(spec.learners, example.chances, strict=True):
-        track = teaching.tracks.setdefault(name, Track())
-        noted(track, chance, happened=example.happened, lead_ms=lead_ms)
+        if chance is not None:
+            track = teaching.tracks.setdefault(name, Track())
+            noted(track, chance, happened=example.happened, lead_ms=lead_ms)
     seen = numbers_of(example.values)
     for place, measure in enumerate(spec.inputs):
         if example.values[place] is not None:
