@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from engine.core.digest import digest
 from engine.core.examples import Example, Number, Snapshot, Treatment, is_enough, numbers_in, who_of
 from engine.core.matching import compile_where
-from engine.core.models.classifiers import chance_at, mark_of
+from engine.core.models.classifiers import mark_of
 from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
@@ -97,14 +97,12 @@ class Asking:
         if snapshot is None:
             return
         slot[VERSION], slot[EVIDENCE] = snapshot.version, [snapshot.examples, snapshot.yes]
-        # Who was added since that day is not in it.
-        known = [learner for learner in self.learners if learner in snapshot.learned]
-        slot[TOLD_BY] = [mark_of(learner) for learner in known]
-        slot[CHANCES] = [chance_at(snapshot.log_odds(learner, numbers)) for learner in known]
+        chances = snapshot.chances(self.learners, numbers)
+        slot[TOLD_BY], slot[CHANCES] = [mark_of(learner) for learner in chances], [*chances.values()]
         slot[PUSHES] = [
             [mark_of(learner), *(round(push * 100) for push in snapshot.pushes(learner, numbers))]
             for learner in self.speakers
-            if learner in known
+            if learner in chances
         ]
 
     def _is_over(self, slot: Slot, entity: Entity) -> bool:

@@ -13,7 +13,7 @@ from itertools import groupby, islice
 
 from engine.core.examples import IN_FORCE_AFTER_MS, Snapshot, is_enough
 from engine.core.kept import Lesson, Shelf
-from engine.core.models.classifiers import Classifier, chance_at, classifier, stamp_of
+from engine.core.models.classifiers import Classifier, classifier, stamp_of
 from engine.core.teaching import ModelSpec, Teaching, absorb, judge, snapshot_of
 
 
@@ -77,7 +77,7 @@ class Rebuild:
         if not is_enough(teaching.examples, teaching.yes, spec.needs):
             return {}
         self._snapshot = self._snapshot or snapshot_of(spec, teaching, self._learners, teaching.at)
-        return {name: chance_at(self._snapshot.log_odds(name, lesson.values)) for name in self._names}
+        return self._snapshot.chances(self._names, lesson.values)
 
 
 def rebuilds(specs: Mapping[str, ModelSpec], models: Mapping[str, Teaching], shelf: Shelf) -> dict[str, Rebuild]:
