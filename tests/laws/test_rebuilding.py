@@ -12,6 +12,7 @@ from engine.core.rebuilding import Rebuild, rebuilds
 from engine.core.teaching import LearnState, Teaching
 from engine.shells import model_state
 from engine.shells.backtest import decision_lines
+from engine.shells.modelling import ModelReport, as_text, reports
 from engine.shells.partition import Partition
 from tests.core.leavers import DETECTOR, PROJECT, finish, partition, rows, take
 from tests.laws import carrying
@@ -121,6 +122,20 @@ def test_who_changes_places_goes_on_and_its_open_questions_too(tmp_path: Path) -
 def test_no_question_is_lost_by_a_change(straight: Partition, from_the_beginning: Partition) -> None:
     ours, theirs = teaching_of(straight), teaching_of(from_the_beginning)
     assert (ours.examples, ours.yes) == (theirs.examples, theirs.yes)
+
+
+def test_models_says_which_learner_was_rebuilt(straight: Partition) -> None:
+    found = reports(straight.plan, model_state.kept_models(straight.store)[0])
+    (report,) = found
+    assert isinstance(report, ModelReport)
+    ours, added = report.learners
+    assert (ours.rebuilt, added.learner, added.counts) == (0, "naive_bayes", False)
+    # It was not there when the questions were asked that were open when it was added.
+    assert 0.8 * ours.judged < added.judged < ours.judged
+    assert f"naive_bayes was rebuilt from {added.rebuilt:,} answers, and held against {added.judged:,}" in as_text(
+        found
+    )
+    assert f"the newest {report.kept:,} are kept" in as_text(found)
 
 
 def test_so_many_are_kept_and_no_more(tmp_path: Path) -> None:
