@@ -96,6 +96,19 @@ def test_batches_and_restarts_make_no_difference(
     assert outcome(carried(tmp_path, size, restart_every=restart_every)) == outcome(straight)
 
 
+def test_restarts_before_the_day_is_over_lose_nothing(tmp_path: Path, straight: Partition) -> None:
+    part, all_ = partition(tmp_path, ALONE), rows()
+    take(part, all_[:CHANGE_AT])
+    for at in range(CHANGE_AT, CHANGE_AT + 45, 3):
+        part.store.close()
+        part = partition(tmp_path, DETECTOR)
+        take(part, all_[at : at + 3])
+    assert teaching_of(part).rebuilt
+    take(part, all_[CHANGE_AT + 45 :])
+    finish(part)
+    assert outcome(part) == outcome(straight)
+
+
 @pytest.mark.parametrize("steps", [1, 50])
 def test_in_slices_it_comes_to_the_same(steps: int, from_the_beginning: Partition) -> None:
     (spec,) = from_the_beginning.plan.models.values()
