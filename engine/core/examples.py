@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from engine.core.models.classifiers import parts_of
+from engine.core.models.classifiers import Frozen, chance_at, log_odds_of, pushes_of
 from engine.model import HOUR_MS, Scalar
 
 # Each entity's questions are scored by the newest snapshot that is at least so old, so that it has reached everybody.
@@ -38,8 +38,8 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     """An answered question. `known_at` is when it was looked at after its horizon had ended, `came_at` when the event
     came (0 = it did not).
 
-    `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
-    order when it was asked, by the snapshot `version`; none where there was no snapshot.
+    `who` is a digest of the entity, which gives the order and no name. `chances` are those given when it was asked by
+    the learners with the marks `told_by`, from the snapshot `version`; none where there was no snapshot.
 
     For a model of peers it is a value of one of a `segment` in the `period` of that number.
     """
@@ -55,6 +55,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     version: int = 0
     segment: str = ""
     period: int = 0
+    told_by: tuple[int, ...] = ()
 
     @property
     def happened(self) -> bool:
@@ -93,29 +94,36 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     examples: int
     yes: int
     means: list[float]
-    learned: dict[str, list[float]]
+    learned: dict[str, Frozen]
     lows: list[Number] = []
     highs: list[Number] = []
     format: int = 1
     segments: dict[str, Among] = {}
 
     def is_enough(self, needs: int) -> bool:
-        """Has it seen `needs` answers, and a tenth of that of the rarer one?"""
-        return self.examples >= needs and min(self.yes, self.examples - self.yes) >= max(1, needs // 10)
+        return is_enough(self.examples, self.yes, needs)
 
-    def log_odds(self, learner: str, values: Sequence[Number]) -> float:
-        return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
+    def log_odds(self, learner: str, values: Sequence[Number]) -> float | None:
+        """None where what it has given away says nothing."""
+        return log_odds_of(learner, self.learned[learner], self._seen(values))
+
+    def chances(self, learners: Sequence[str], values: Sequence[Number]) -> dict[str, float]:
+        """What each of them says. One that was added since, or that has nothing to say yet, is not among them."""
+        known = {name: self.log_odds(name, values) for name in learners if name in self.learned}
+        return {name: chance_at(odds) for name, odds in known.items() if odds is not None}
 
     def pushes(self, learner: str, values: Sequence[Number]) -> list[float]:
         """By how much each measure moves the log odds away from those of somebody average."""
-        here = parts_of(learner, self.learned[learner], self._seen(values))
-        there = parts_of(learner, self.learned[learner], self.means)
-        off = [a - b for a, b in zip(here, there, strict=True)]
-        return [math.fsum(off[at : at + PER_MEASURE]) for at in range(1, len(off), PER_MEASURE)]
+        return pushes_of(learner, self.learned[learner], self._seen(values), self.means, PER_MEASURE)
 
     def _seen(self, values: Sequence[Number]) -> list[float]:
         bounds = zip(values, self.lows, self.highs, strict=True)
         return numbers_of([bounded(value, low, high) for value, low, high in bounds])
+
+
+def is_enough(examples: int, yes: int, needs: int) -> bool:
+    """Are there `needs` answers, and a tenth of that of the rarer one?"""
+    return examples >= needs and min(yes, examples - yes) >= max(1, needs // 10)
 
 
 class Models:
