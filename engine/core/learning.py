@@ -13,6 +13,7 @@ import msgspec
 
 from engine.core.crowds import Crowd, among, forget_who, gather
 from engine.core.examples import PER_MEASURE, Example, Models, Number, Snapshot, numbers_of
+from engine.core.judged import Day
 from engine.core.models.classifiers import classifier
 from engine.core.models.track import Track, noted, ranked
 from engine.model import DAY_MS, HOUR_MS
@@ -156,13 +157,14 @@ class Learn:
         teaching = self._teaching(spec)
         numbers = 1 + PER_MEASURE * len(spec.inputs)
         learners = {name: classifier(name, numbers, teaching.learned.get(name)) for name in spec.learners}
-        before = teaching.examples
+        before, day = teaching.examples, Day(spec.learners)
         for example in answers:
             if example.treatment == "treated":
                 teaching.left_out += 1
                 continue
             teaching.held_out += example.treatment == "held_out"
             _judge(teaching, spec, example)
+            day.take(example.chances, happened=example.happened)
             seen = numbers_of(example.values)
             for learner in learners.values():
                 learner.learn(seen, happened=example.happened)
@@ -179,7 +181,8 @@ class Learn:
             known = teaching.version, until, teaching.examples, teaching.yes
             learned = {name: learner.frozen() for name, learner in learners.items()}
             ends = list(teaching.lows), list(teaching.highs)
-            self._give(Snapshot(spec.id, *known, teaching.means, learned, *ends))
+            judged = day.judged(teaching.tracks)
+            self._give(Snapshot(spec.id, *known, teaching.means, learned, *ends, judged=judged))
 
     def _teaching(self, spec: ModelSpec) -> Teaching:
         known = self.state.models.get(spec.id)

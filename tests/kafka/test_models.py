@@ -18,7 +18,7 @@ from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
 from engine.shells.kafka.stage import Shared
 from engine.shells.kafka.topics import topics_of
-from tests.core import leavers, schools
+from tests.core import leavers, schools, watched_models
 from tests.kafka.memory_link import MemoryCluster
 
 SOURCE = "raw/0"
@@ -104,6 +104,8 @@ class Cluster:
         (1, 1, leavers, 20),
         (3, 2, leavers, 20),
         (3, 3, leavers, 20),
+        (4, 9, watched_models, 20),
+        (16, 8, watched_models, 20),
         (1, 4, schools, 6),
         (4, 5, schools, 6),
         (16, 7, schools, 6),
