@@ -28,7 +28,7 @@ from engine.core.state import Layout, Wanted
 from engine.core.treating import Treats, treats_of
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL
-from engine.spec.judged import MODEL, makes_models
+from engine.spec.judged import MODEL, hears_models
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.types import (
     AllOf,
@@ -136,8 +136,8 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
     compilers = {kind: _KindCompiler(kind, configuration, plugins, guards, models) for kind in by_kind}
     kinds = {kind: compilers[kind].compile(each) for kind, each in by_kind.items()}
     kinds |= {kind: made for group in [*kinds.values()] for kind, made in _drawer_kinds(group).items()}
-    hears_models = MODEL in kinds and makes_models(configuration.project)
-    fed = {kind: plan for kind, plan in kinds.items() if not (hears_models and kind == MODEL)}
+    is_told = hears_models(configuration.project, configuration.detectors)
+    fed = {kind: plan for kind, plan in kinds.items() if not (is_told and kind == MODEL)}
     asked = {name: models[name] for name in sorted(models)}
     return Plan(
         configuration=configuration,
@@ -148,7 +148,7 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
         streams_of=_streams_by_event(configuration),
         heard=heard_types(configuration),
         models=asked,
-        judged={name: model for name, model in asked.items() if hears_models and not model.is_of_peers},
+        judged={name: model for name, model in asked.items() if is_told and not model.is_of_peers},
     )
 
 

@@ -14,7 +14,7 @@ from engine.core.plan import compile_plan
 from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
-from engine.spec.judged import MODEL, makes_models
+from engine.spec.judged import MODEL, hears_models
 from engine.spec.policies import ConsentSpec, Policies
 from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.types import Configuration, DetectorSpec, EntitySpec, Place, ProjectSpec, StreamSpec
@@ -142,7 +142,7 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
     ]
     streams = (given, *scoring, *profiles)
     entities = _plain_entities(project.entities)
-    if makes_models(project) and any(spec.per == MODEL for spec in cast):
+    if hears_models(project, cast):
         entities = (*entities, EntitySpec(kind=MODEL, fields=(MODEL,)))
     staged = msgspec.structs.replace(project, entities=entities, streams=streams)
     if test.rules:

@@ -18,7 +18,16 @@ from engine.spec.nodes import MappingNode, text_of
 from engine.spec.reading import event_types, options_of
 from engine.spec.remedy import followers
 from engine.spec.report import Report, near, unknown
-from engine.spec.types import AttributeTest, DetectorSpec, Happened, Place, PlaySpec, ProjectSpec, StreamSpec
+from engine.spec.types import (
+    AttributeTest,
+    Configuration,
+    DetectorSpec,
+    Happened,
+    Place,
+    PlaySpec,
+    ProjectSpec,
+    StreamSpec,
+)
 from engine.spec.world import World
 
 MODEL, JUDGED = "model", "model.judged"
@@ -32,6 +41,17 @@ ANY_EVENT = "*"
 def makes_models(project: ProjectSpec) -> bool:
     """Are entities of the kind `model` the engine's own, and not the project's?"""
     return all(entity.kind != MODEL for entity in project.entities)
+
+
+def hears_models(project: ProjectSpec, detectors: Iterable[DetectorSpec]) -> bool:
+    """Does one of them watch the engine's models?"""
+    return makes_models(project) and any(spec.per == MODEL for spec in detectors)
+
+
+def kinds_of(configuration: Configuration) -> list[str]:
+    """Every kind of entity there is."""
+    kinds = [entity.kind for entity in configuration.project.entities]
+    return [*kinds, MODEL] if hears_models(configuration.project, configuration.detectors) else kinds
 
 
 def with_models(world: World, detectors: Iterable[MappingNode]) -> World:
@@ -86,7 +106,7 @@ def _check_other(spec: DetectorSpec, node: MappingNode, world: World) -> None:
         message = f"'{MODEL}' is an entity of the project's own, so '{JUDGED}' is told of none - rename it"
     elif happened:
         place = spec.place
-        message = f"'{JUDGED}' happens to a model, never to a {spec.per} - take it away"
+        message = f"'{JUDGED}' happens to models alone - take it away"
     else:
         message = f"'{JUDGED}' is about a model - write 'per: {MODEL}'"
     world.report.error(place, "no-effect", message)
@@ -144,8 +164,8 @@ class _OfModels:
                 self._refuse(place, f"'{event}' is never about a model - only '{JUDGED}' is")
         for path in _fields(options):
             if not _is_told(path):
-                message = f"'{JUDGED}' has no '{path}'{near(path, FIELDS) or ' - it has: ' + ', '.join(FIELDS)}"
-                self._report.error(place, "unknown-field", message)
+                hint = near(path, FIELDS) or f" - it has: {', '.join((*FIELDS, CHALLENGERS))}"
+                self._report.error(place, "unknown-field", f"'{JUDGED}' has no '{path}'{hint}")
         for test in _tests(options):
             asked = test.value if isinstance(test.value, tuple) else (test.value,)
             for name in asked if test.path == MODEL else ():

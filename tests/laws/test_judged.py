@@ -1,4 +1,4 @@
-"""What is told of models obeys the law: whatever way the records are carried through, each is told once, and the same."""
+"""What is told of models obeys the law: however the records are carried through, each is told once, and the same."""
 
 from __future__ import annotations
 
