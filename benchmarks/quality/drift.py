@@ -23,7 +23,7 @@ from engine.model import DAY_MS
 
 ANSWERS, NEEDS = 50, 200
 CHANGE, DAYS, YEAR = 240, 360, 365
-WORLDS = 40
+WORLDS = 20
 FROM = 30  # before it, the model still learns what there is to know
 SPEC = ModelSpec(
     id="m", name="m.m", learner="logistic_regression", learners=("logistic_regression",), inputs=("a", "b"),
@@ -85,52 +85,44 @@ FIGURES: dict[str, Callable[[Judged], float]] = {
 }
 WAYS = {
     "adwin": Options(of=("x",)),
-    "adwin_by_week": Options(of=("x",), needs=8),
     "page_hinkley": Options(of=("x",), by="page_hinkley"),
-    "page_hinkley_quick": Options(of=("x",), by="page_hinkley", threshold=8),
-    "page_hinkley_14": Options(of=("x",), by="page_hinkley", needs=14),
+    "page_hinkley_8": Options(of=("x",), by="page_hinkley", threshold=8),
 }
 
 
-def shifts(days: Sequence[tuple[int, float]], options: Options, *, by_week: bool) -> Iterator[tuple[int, float]]:
+def shifts(days: Sequence[tuple[int, float]], options: Options) -> Iterator[tuple[int, float]]:
     """(day, how far) of each shift that is news."""
     drift, known = Drift(options), Entity("model", "m.m", 1, Stalls())
-    slot, said, held = drift.fresh(), 0.0, []
+    slot, said = drift.fresh(), 0.0
     for day, value in days:
-        held.append(value)
-        if by_week and day % 7 != 6:
-            continue
-        drift.take(slot, day, [math.fsum(held) / len(held)], known)
-        held, found = [], drift.value(slot)
+        drift.take(slot, day, [value], known)
+        found = drift.value(slot)
         if isinstance(found, float) and found and found != said:
             yield day, found
         said = found if isinstance(found, float) else 0.0
 
 
 def measure(data: Path, note: Callable[[str, float], None]) -> None:
-    """Days from the change to the first shift up that is told, and shifts up in a year without a change."""
+    """Days of answers from the change until a shift is told, and how many are told in a year without a change.
+
+    Of what should be low, a shift up; of the surplus, either way.
+    """
     for change, world in CHANGES.items():
         days = YEAR + CHANGE if change == "none" else DAYS
         told = [list(judged_days(world, days, seed)) for seed in range(WORLDS)]
         for figure, of in FIGURES.items():
             series = [[(day, of(judged)) for day, judged in one if day >= FROM] for one in told]
             for way, options in WAYS.items():
-                _note(f"drift_{change}_{figure}_{way}", series, options, note, by_week=way.endswith("_week"))
+                is_low = figure != "surplus"
+                told_of = [[day for day, far in shifts(one, options) if far > 0 or not is_low] for one in series]
+                _note(f"drift_{change}_{figure}_{way}", told_of, note)
 
 
-def _note(
-    name: str,
-    series: Sequence[Sequence[tuple[int, float]]],
-    options: Options,
-    note: Callable[[str, float], None],
-    *,
-    by_week: bool,
-) -> None:
-    up = [[day for day, far in shifts(one, options, by_week=by_week) if far > 0] for one in series]
+def _note(name: str, told: Sequence[Sequence[int]], note: Callable[[str, float], None]) -> None:
     if "_none_" in name:
-        note(f"{name}_a_year", round(sum(len([day for day in one if day >= CHANGE]) for one in up) / len(up), 3))
+        note(f"{name}_a_year", round(sum(day >= CHANGE for one in told for day in one) / len(told), 3))
         return
-    first = [next((day - CHANGE + 1 for day in one if day >= CHANGE), 0) for one in up]
+    first = [next((day - CHANGE + 1 for day in one if day >= CHANGE), 0) for one in told]
     found = [days for days in first if days]
     note(f"{name}_found", round(len(found) / len(first), 3))
     note(f"{name}_days", median(found) if found else 0)
