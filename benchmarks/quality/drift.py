@@ -16,9 +16,10 @@ from typing import NamedTuple
 from detectors.drift import Drift, Options
 from engine.core.examples import Example, Models, numbers_of
 from engine.core.judged import Judged
-from engine.core.learning import Learn, ModelSpec
+from engine.core.learning import Learn
 from engine.core.models.classifiers import chance_at
 from engine.core.state import Entity, Stalls
+from engine.core.teaching import ModelSpec
 from engine.model import DAY_MS
 
 ANSWERS, NEEDS = 50, 200

@@ -39,8 +39,8 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     """An answered question. `known_at` is when it was looked at after its horizon had ended, `came_at` when the event
     came (0 = it did not).
 
-    `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
-    order when it was asked, by the snapshot `version`; none where there was no snapshot.
+    `who` is a digest of the entity, which gives the order and no name. `chances` are those given when it was asked by
+    the learners with the marks `told_by`, from the snapshot `version`; none where there was no snapshot.
 
     For a model of peers it is a value of one of a `segment` in the `period` of that number.
     """
@@ -56,6 +56,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     version: int = 0
     segment: str = ""
     period: int = 0
+    told_by: tuple[int, ...] = ()
 
     @property
     def happened(self) -> bool:
@@ -102,8 +103,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     judged: Mapping[str, Judged] = {}
 
     def is_enough(self, needs: int) -> bool:
-        """Has it seen `needs` answers, and a tenth of that of the rarer one?"""
-        return self.examples >= needs and min(self.yes, self.examples - self.yes) >= max(1, needs // 10)
+        return is_enough(self.examples, self.yes, needs)
 
     def log_odds(self, learner: str, values: Sequence[Number]) -> float:
         return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
@@ -118,6 +118,11 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     def _seen(self, values: Sequence[Number]) -> list[float]:
         bounds = zip(values, self.lows, self.highs, strict=True)
         return numbers_of([bounded(value, low, high) for value, low, high in bounds])
+
+
+def is_enough(examples: int, yes: int, needs: int) -> bool:
+    """Are there `needs` answers, and a tenth of that of the rarer one?"""
+    return examples >= needs and min(yes, examples - yes) >= max(1, needs // 10)
 
 
 class Models:

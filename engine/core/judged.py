@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -28,20 +28,17 @@ class Judged(msgspec.Struct, frozen=True, array_like=True):
 class Day:
     """Collects the answers of one day."""
 
-    def __init__(self, learners: Sequence[str]) -> None:
-        self._learners = learners
-        self._tracks = {name: Track() for name in learners}
+    def __init__(self) -> None:
+        self._tracks: dict[str, Track] = {}
 
-    def take(self, chances: Sequence[float], *, happened: bool) -> None:
-        """What was said by each learner, in their order, of something that is known now; nothing where none spoke."""
-        for name, chance in zip(self._learners, chances, strict=True) if chances else ():
-            noted(self._tracks[name], chance, happened=happened)
+    def take(self, chances: Mapping[str, float], *, happened: bool) -> None:
+        """What was said by each learner of something that is known now."""
+        for name, chance in chances.items():
+            noted(self._tracks.setdefault(name, Track()), chance, happened=happened)
 
     def judged(self, so_far: Mapping[str, Track]) -> dict[str, Judged]:
-        """Each learner by name; none where nothing was said of any answer. `so_far` are their tracks, the day's
-        answers among them.
-        """
-        return {name: _judged(day, so_far[name]) for name, day in self._tracks.items() if day.answers}
+        """Each learner that said something, by name. `so_far` are their tracks, the day's answers among them."""
+        return {name: _judged(day, so_far[name]) for name, day in sorted(self._tracks.items())}
 
 
 def _judged(day: Track, so_far: Track) -> Judged:

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 
 from engine.core.examples import IN_FORCE_AFTER_MS, Models, Snapshot
 from engine.core.judged import Judged
-from engine.core.learning import ModelSpec
+from engine.core.teaching import ModelSpec
 from engine.model import Event, Json, Routed
 from engine.ports import NEVER
 from engine.spec.judged import CHALLENGERS, FIGURES, JUDGED, MODEL
@@ -54,7 +54,7 @@ class Judging:
 
     def _add(self, snapshot: Snapshot) -> None:
         spec = self._wanted.get(snapshot.model)
-        if spec is not None and snapshot.judged and self.is_ours(spec.name):
+        if spec is not None and spec.learner in snapshot.judged and self.is_ours(spec.name):
             heappush(self._coming, (_due(snapshot), spec.name, snapshot.version, snapshot))
 
 

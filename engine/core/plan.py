@@ -18,13 +18,13 @@ from engine.core.digest import digest
 from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
-from engine.core.learning import ModelSpec
 from engine.core.meanings import held_against, most_in_a_row
 from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.memories import Memories, asking_of, version_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
+from engine.core.teaching import ModelSpec
 from engine.core.treating import Treats, treats_of
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL

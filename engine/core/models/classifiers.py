@@ -7,7 +7,10 @@ chance. Both are plain lists of numbers, so that no code ever travels with them.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
 from typing import Protocol
 
 from engine.core.models.chance import STEEPEST, Chance, ChanceState
@@ -90,6 +93,28 @@ CLASSIFIERS: dict[str, type[LogisticRegression | NaiveBayes]] = {
     "logistic_regression": LogisticRegression,
     "naive_bayes": NaiveBayes,
 }
+
+
+# The first word of the names of River's learners, as in `river LogisticRegression(l2=0.01)`.
+RIVER = "river"
+# Goes up when our own learn in another way.
+OWN = "1"
+
+
+def stamp_of(name: str) -> str:
+    """By which version of its code a learner of that name learns. What was learned by another is not gone on from."""
+    return f"{RIVER} {_version_of_river()}" if name.startswith(f"{RIVER} ") else OWN
+
+
+@cache
+def mark_of(name: str) -> int:
+    """A short number for a learner, which stands beside each chance that it tells."""
+    return zlib.crc32(name.encode())
+
+
+@cache
+def _version_of_river() -> str:
+    return version(RIVER)
 
 
 def classifier(name: str, numbers: int, state: Slot | None = None) -> Classifier:

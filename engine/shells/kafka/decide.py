@@ -16,8 +16,8 @@ from engine.core.assign import Assign
 from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
-from engine.core.learning import LearnState
 from engine.core.state import Stalls
+from engine.core.teaching import LearnState
 from engine.model import Receipt, Signal
 from engine.shells.erasing import strip_units
 from engine.shells.kafka import wire
