@@ -17,7 +17,7 @@ from detectors.drift import Drift, Options
 from engine.core.examples import Example, Models, numbers_of
 from engine.core.judged import Judged
 from engine.core.learning import Learn
-from engine.core.models.classifiers import chance_at
+from engine.core.models.classifiers import chance_at, mark_of
 from engine.core.state import Entity, Stalls
 from engine.core.teaching import ModelSpec
 from engine.model import DAY_MS
@@ -76,13 +76,15 @@ def _answers(random: Random, models: Models, world: World, day: int) -> Iterator
         happens = random.random() < chance_at(world.odds + world.a * a + world.b * b)
         knows = snapshot is not None and snapshot.is_enough(NEEDS)
         chances = (chance_at(snapshot.log_odds(SPEC.learner, values)),) if snapshot and knows else ()
-        yield Example(SPEC.id, at, who, day * DAY_MS, values, at if happens else 0, chances=chances)
+        told_by = (mark_of(SPEC.learner),) if chances else ()
+        came_at = at if happens else 0
+        yield Example(SPEC.id, at, who, day * DAY_MS, values, came_at, chances=chances, told_by=told_by)
 
 
 FIGURES: dict[str, Callable[[Judged], float]] = {
     "log_loss": lambda day: day.log_loss,
     "off_by": lambda day: day.off_by,
-    "surplus": lambda day: (day.yes - day.expected) / day.answers,
+    "surplus": lambda day: (day.came - day.expected) / day.answers,
 }
 WAYS = {
     "adwin": Options(of=("x",)),

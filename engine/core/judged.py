@@ -11,13 +11,13 @@ from engine.core.models.track import Track, noted, quality_of
 
 
 class Judged(msgspec.Struct, frozen=True, array_like=True):
-    """Of one learner. `answers` of the day were held against what it had said, `yes` of them were yes, where it had
+    """Of one learner. `answers` of the day were held against what it had said, `came` of them were yes, where it had
     `expected` so many. `log_loss` and `off_by` are of that day, `auc` and `lift` of all answers so far, as a day has
     too few to rank; both are None where there was no yes, or no no, yet.
     """
 
     answers: int
-    yes: int
+    came: int
     expected: float
     log_loss: float
     off_by: float
@@ -45,7 +45,7 @@ def _judged(day: Track, so_far: Track) -> Judged:
     quality, all_in_all = quality_of(day), quality_of(so_far)
     return Judged(
         answers=quality.answers,
-        yes=sum(seen.yes for seen in day.bins.values()),
+        came=sum(seen.yes for seen in day.bins.values()),
         expected=math.fsum(chances for _count, chances, _yes in day.tenths),
         log_loss=quality.log_loss,
         off_by=quality.calibration,

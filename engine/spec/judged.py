@@ -32,7 +32,7 @@ from engine.spec.world import World
 
 MODEL, JUDGED = "model", "model.judged"
 # What each learner's word is held against; of the one that counts at the top, of the others below `challengers`.
-FIGURES = ("answers", "yes", "expected", "log_loss", "off_by", "auc", "lift")
+FIGURES = ("answers", "came", "expected", "log_loss", "off_by", "auc", "lift")
 FIELDS = (MODEL, "version", "learner", *FIGURES)
 CHALLENGERS = "challengers"
 ANY_EVENT = "*"
