@@ -69,6 +69,9 @@ class Asking:
 
     def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
         entity = entity_of(known)
+        # Windows that slide hold what has come since, while the timer waited for what comes late. That is then part of
+        # the question, and must not be of its answer.
+        at = max(at, entity.seen_at)
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from engine.core.asking import OF_THE_ENTITY, Asking
-from engine.core.conditions import Measure
-from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
+from engine.core.compiled import Measure
+from engine.core.learned import Memory, by_period, by_step, joined, learned_of, told_by, usual_of
 from engine.core.learning import ModelSpec
 from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
 from engine.core.peering import Peers, peers_of
-from engine.ports import LearnedKind, Learner, Plugins, Slot, Tracker
+from engine.ports import Joining, LearnedKind, Learner, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.types import DetectorSpec, MeasureSpec
 from engine.spec.usual import LENGTHS_MS
@@ -45,6 +45,8 @@ class Memories:
         if measure.step_ms:
             clock = by_step(parts, measure.step_ms, is_patient=asking is None)
         made = {measure.name: learned_of(measure.name, at, memory, parts, clock)}
+        if isinstance(learner, Joining) and learner is not memory.learner:
+            made[measure.name] = joined(made[measure.name], learner, memory, clock)
         if asking is not None:
             read = [event for part in parts for event in part.events]
             asking.bind(self._kind, f"{inputs} each {measure.step_ms}", read)
