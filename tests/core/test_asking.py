@@ -116,7 +116,7 @@ def test_so_many_questions_are_open_at_a_time(tmp_path: Path) -> None:
     world.until(30)
     entity = world.chain.entities.get("customer", "ada")
     assert entity is not None
-    questions = next(slot[1][7] for slot in entity.slots if slot and isinstance(slot[1], list) and len(slot[1]) == 8)
+    questions = next(slot[1][7] for slot in entity.slots if slot and isinstance(slot[1], list) and len(slot[1]) == 9)
     assert len(questions) == 4
 
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import msgspec
 
-from engine.core.learning import Teaching
+from engine.core.teaching import Teaching
 from engine.model import HOUR_MS, Json
 from engine.spec.departures import Departs, PeersSpec
 from engine.spec.types import StreamSpec

@@ -8,6 +8,7 @@ with them.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -112,6 +113,12 @@ def stamp_of(name: str) -> str:
 
 def is_of_river(name: str) -> bool:
     return name.startswith(f"{RIVER} ")
+
+
+@cache
+def mark_of(name: str) -> int:
+    """A short number for a learner, which stands beside each chance that it tells."""
+    return zlib.crc32(name.encode())
 
 
 @cache
