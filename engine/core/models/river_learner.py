@@ -114,9 +114,10 @@ def odds_of(name: str, frozen: bytes, numbers: Sequence[float]) -> float | None:
     return None if odds is None else base + weight * odds
 
 
-def full_at(state: Slot) -> int:
-    """At how many answers it had become too large to be kept; 0 = it is not."""
-    return msgspec.convert(state, Kept).full_at
+def trouble_with(state: Slot) -> tuple[int, int]:
+    """At how many answers it had become too large to be kept (0 = it is not), and how many it could not take."""
+    kept = msgspec.convert(state, Kept)
+    return kept.full_at, kept.missed
 
 
 def _odds(scaler: Any, model: Any, features: dict[str, float]) -> float | None:

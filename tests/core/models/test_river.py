@@ -17,8 +17,16 @@ import msgspec
 import pytest
 
 from engine.core.models import river_learner
-from engine.core.models.classifiers import Frozen, chance_at, classifier, log_odds_of, pushes_of, stamp_of
-from engine.core.models.river_learner import Kept, full_at
+from engine.core.models.classifiers import (
+    Frozen,
+    chance_at,
+    classifier,
+    log_odds_of,
+    pushes_of,
+    stamp_of,
+    within_a_record,
+)
+from engine.core.models.river_learner import Kept, trouble_with
 from engine.core.models.river_names import classes
 from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
 from engine.core.models.river_state import put_together, take_apart
@@ -75,8 +83,8 @@ def some_numbers() -> Iterator[list[float]]:
 
 def rows_of(heading: str) -> dict[str, str]:
     """The table under that heading of the page: the class and what is said of it."""
-    page = (ROOT / "docs/models.md").read_text()
-    section = page.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    page = (ROOT / "docs/river.md").read_text()
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return dict(re.findall(r"^\| `([\w.]+)` \| (.+?) \|", section, re.MULTILINE))
 
 
@@ -191,11 +199,11 @@ def test_answers_that_it_cannot_take_are_counted() -> None:
 def test_one_that_grows_too_large_stands_still_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(river_learner, "MOST_BYTES", 30_000)
     made = taught(FOREST, 200)
-    assert not full_at(made.state())
+    assert trouble_with(made.state()) == (0, 0)
     before = made.frozen()
     for features, happened in answers():
         made.learn([1.0, *features.values()], happened=happened)
-    assert full_at(made.state()) == 300
+    assert trouble_with(made.state()) == (300, 0)
     stood, state = made.frozen(), made.state()
     assert stood == before
     for features, happened in list(answers())[:300]:
@@ -207,6 +215,13 @@ def test_one_that_grows_too_large_stands_still_and_says_so(monkeypatch: pytest.M
 def test_one_that_was_never_small_enough_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(river_learner, "MOST_BYTES", 100)
     assert taught(LOGISTIC, 250).frozen() == b""
+
+
+def test_those_that_are_only_compared_stay_behind_where_not_all_go_into_one_record() -> None:
+    large = b"x" * (300 * 1024)
+    learned: dict[str, Frozen] = {"river a.A": large, "river b.B": large, "river c.C": large, "naive_bayes": [1.0]}
+    assert set(within_a_record(learned, ["river c.C"])) == {"river c.C", "river a.A", "naive_bayes"}
+    assert within_a_record({"naive_bayes": [1.0]}, []) == {"naive_bayes": [1.0]}
 
 
 # ---- how it is kept
