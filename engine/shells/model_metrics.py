@@ -41,6 +41,10 @@ class ModelMetrics:
             "beforehand_model_lead_seconds", "How long before a yes of the top tenth is foreseen", labels, registry=made
         )
 
+        self._full = Gauge(
+            "beforehand_model_full", "1 if it has grown too large to be kept and stands still", labels, registry=made
+        )
+
     def note(self, reports: Sequence[AnyReport]) -> None:
         """How good the models are by now."""
         for report in reports:
@@ -59,6 +63,7 @@ class ModelMetrics:
             self._note_learner(report.model, each)
 
     def _note_learner(self, model: str, report: LearnerReport) -> None:
+        self._full.labels(model, report.learner).set(report.full_at > 0)
         if report.auc is None:
             return
         self._auc.labels(model, report.learner).set(report.auc)

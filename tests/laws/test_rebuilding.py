@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from engine.core.kept import Lesson, Shelf
+from engine.core.models import classifiers
 from engine.core.rebuilding import Rebuild, rebuilds
 from engine.core.teaching import LearnState, Teaching
 from engine.shells import model_state
@@ -75,6 +76,18 @@ def test_it_knows_what_it_would_know_had_it_been_there(straight: Partition, from
     ours, theirs = teaching_of(straight), teaching_of(from_the_beginning)
     assert ours.learned == theirs.learned
     assert ours.tracks["logistic_regression"] == theirs.tracks["logistic_regression"]
+
+
+def test_a_learner_of_river_is_rebuilt_to_the_same(tmp_path: Path) -> None:
+    of_river = DETECTOR.replace("challenger: naive_bayes", "challenger: {river: linear_model.LogisticRegression}")
+    added = teaching_of(carried(tmp_path / "added", 1_000, then=of_river + "mode: shadow\n"))
+    part = partition(tmp_path / "beginning", of_river + "mode: shadow\n")
+    take(part, rows())
+    finish(part)
+    assert added.learned == teaching_of(part).learned
+    (name,) = added.rebuilt
+    assert name.startswith("river ")
+    assert added.tracks[name].answers > 100
 
 
 def test_it_is_judged_as_if_it_had_been_asked(from_the_beginning: Partition) -> None:
@@ -172,6 +185,23 @@ def test_what_was_learned_by_other_code_is_learned_anew(from_the_beginning: Part
     assert list(rebuilds(plan.models, {name: older}, shelf)) == [name]
     assert rebuilds(plan.models, {name: older}, Shelf(0)) == {}
     assert [each for each in spec.learners if older.lacks(each)] == ["naive_bayes"]
+
+
+def test_an_upgrade_changes_nothing_but_who_was_rebuilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_the_beginning: Partition
+) -> None:
+    part, all_ = partition(tmp_path, DETECTOR), rows()
+    take(part, all_[:CHANGE_AT])
+    part.store.close()
+    monkeypatch.setattr(classifiers, "OWN", "2")
+    part = partition(tmp_path, DETECTOR)
+    take(part, all_[CHANGE_AT:])
+    finish(part)
+    ours, theirs = teaching_of(part), teaching_of(from_the_beginning)
+    assert ours.rebuilt.keys() == set(ours.stamps) == {"logistic_regression", "naive_bayes"}
+    assert set(ours.stamps.values()) == {"2"}
+    assert (ours.learned, ours.tracks, ours.examples) == (theirs.learned, theirs.tracks, theirs.examples)
+    assert carrying.outcome(part)[0] == carrying.outcome(from_the_beginning)[0]
 
 
 def test_a_model_that_nobody_asks_any_more_is_not_kept(tmp_path: Path) -> None:
