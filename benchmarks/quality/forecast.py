@@ -52,8 +52,8 @@ def forecasts(begin: int, counts: Sequence[int], week: int, ahead: int) -> list[
 
 
 def in_interval(begin: int, counts: Sequence[int], week: int, ahead: int) -> tuple[float, float, float]:
-    """What came in the next `ahead` periods together: which share of times it was within the ends of the interval, below
-    it and above it. Only where at least two are expected, as of nothing no range can be told.
+    """What came in the next `ahead` periods together: which share of times it was within the ends of the interval,
+    below it and above it. Only where at least two are expected, as of nothing no range can be told.
     """
     model, low, high, times = Demand(week), 0, 0, 0
     for number, count in enumerate(counts[:-ahead]):
