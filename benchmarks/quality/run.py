@@ -28,6 +28,7 @@ PARTS = {
     "orders": "olist_sample",
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",
+    "drift": ".",
     "cost": ".",
 }
 

@@ -21,6 +21,9 @@ class ModelMetrics:
         self._answers = Gauge(
             "beforehand_model_answers", "Answers known, by what became of them", ["model", "what"], registry=made
         )
+        self._kept = Gauge(
+            "beforehand_model_kept_answers", "Answers kept to teach other learners from", ["model"], registry=made
+        )
         self._auc = Gauge(
             "beforehand_model_auc", "How well chances rank, told before the answer", labels, registry=made
         )
@@ -51,6 +54,7 @@ class ModelMetrics:
         answers = {"no": report.examples - report.yes, "yes": report.yes}
         for what, count in {**answers, "treated": report.treated, "held_out": report.held_out}.items():
             self._answers.labels(report.model, what).set(count)
+        self._kept.labels(report.model).set(report.kept)
         for each in report.learners:
             self._note_learner(report.model, each)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from engine.core.crowds import among
-from engine.core.learning import LearnState, ModelSpec, Teaching
 from engine.core.models.track import Track, best_measure, quality_of
 from engine.core.moments import spoken_length
 from engine.core.plan import Plan
+from engine.core.teaching import LearnState, ModelSpec, Teaching
 from engine.model import DAY_MS, Scalar
 from engine.shells.times import iso, moment
 
@@ -19,7 +19,8 @@ SEGMENTS_SHOWN = 20
 
 
 class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What one learner said before the answers were known, held against them.
+    """What one learner said before the answers were known, held against `judged` of them. `rebuilt` is of how many kept
+    answers it was taught when it was added, or its code was another.
 
     `calibration` is how far its chances were from what came, on average. `top_share` is the share of yes among the
     tenth with the highest chances; `lift` that over the share among all, `lift_over_rule` over that of the best measure
@@ -35,11 +36,13 @@ class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
     lift: float
     lift_over_rule: float
     lead_ms: int
+    judged: int = 0
+    rebuilt: int = 0
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One model. `examples` and `yes` were learned from, `treated` left out. `judged` were held against what was said.
-    The trivial rule is the one measure that alone ranks best, `rule`.
+    """One model. `examples` and `yes` were learned from, `kept` of them are kept, `treated` left out. `judged` were
+    held against what was said. The trivial rule is the one measure that alone ranks best, `rule`.
     """
 
     model: str
@@ -57,6 +60,7 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     rule_auc: float
     learners: tuple[LearnerReport, ...]
+    kept: int = 0
 
 
 class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,17 +146,18 @@ def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
         share=first.share,
         rule=rule,
         rule_auc=rule_auc,
-        learners=tuple(_learners(spec, teaching.tracks, rule_share)),
+        learners=tuple(_learners(spec, teaching, rule_share)),
+        kept=teaching.kept,
     )
 
 
-def _learners(spec: ModelSpec, tracks: Mapping[str, Track], rule_share: float) -> Iterator[LearnerReport]:
-    """The one whose word counts first."""
-    for name in sorted(spec.learners, key=lambda name: name != spec.learner):
-        quality = quality_of(tracks.get(name, Track()))
+def _learners(spec: ModelSpec, teaching: Teaching, rule_share: float) -> Iterator[LearnerReport]:
+    """Those whose word counts first."""
+    for name in sorted(spec.learners, key=lambda name: (name != spec.learner, name not in spec.speakers)):
+        quality = quality_of(teaching.tracks.get(name, Track()))
         yield LearnerReport(
             learner=name,
-            counts=name == spec.learner,
+            counts=name in spec.speakers,
             auc=quality.auc,
             log_loss=quality.log_loss,
             calibration=quality.calibration,
@@ -160,6 +165,8 @@ def _learners(spec: ModelSpec, tracks: Mapping[str, Track], rule_share: float) -
             lift=quality.precision / quality.share if quality.share else 0.0,
             lift_over_rule=quality.precision / rule_share if rule_share else 0.0,
             lead_ms=quality.lead_ms,
+            judged=quality.answers,
+            rebuilt=teaching.rebuilt.get(name, 0),
         )
 
 
@@ -201,6 +208,8 @@ def _lines_of_chances(report: ModelReport) -> Iterator[str]:
     )
     if report.treated or report.held_out:
         yield f"  {report.treated:,} were left out, as something was done; {report.held_out:,} were held out and taught"
+    if report.kept:
+        yield f"  the newest {report.kept:,} are kept, to teach other learners from"
     if not report.is_ready:
         rarer = min(report.yes, report.examples - report.yes)
         yield (
@@ -224,3 +233,6 @@ def _judged(report: ModelReport) -> Iterator[str]:
         )
     if report.rule:
         yield f"    {report.rule + ' alone':<22}  {report.rule_auc:>5.3f}"
+    for each in report.learners:
+        if each.rebuilt:
+            yield f"    {each.learner} was rebuilt from {each.rebuilt:,} answers, and held against {each.judged:,}"

@@ -17,6 +17,7 @@ from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
+from engine.spec.lateness import judge_lateness
 from engine.spec.members import ForEach
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.peers import read_peers
@@ -107,6 +108,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     spec = _spec(node, document, measures, when, resolve)
     spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(then.plays), tests=tests)
     spec = msgspec.structs.replace(spec, usual=usual, peers=peers)
+    judge_lateness(spec, measures, written.nodes["when"], world)
     spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
