@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from engine.core.digest import digest
 from engine.core.examples import Example, Number, Snapshot, Treatment, is_enough, numbers_in, who_of
 from engine.core.matching import compile_where
-from engine.core.models.classifiers import chance_at, mark_of
+from engine.core.models.classifiers import mark_of
 from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
-from engine.ports import FieldTest, Known, Slot
+from engine.ports import FieldTest, Known, Learner, Slot
 
 # So many questions of one entity are open at a time, evenly over the horizon.
 OPEN_MOST = 4
@@ -67,8 +67,9 @@ class Asking:
         self.model = digest("model", kind, self.asked, inputs)
         self.may_end = set(self.events).isdisjoint(read) and "*" not in read
 
-    def join(self, other: Asking) -> None:
+    def join(self, other: Learner) -> None:
         """Ask for another that asks the same."""
+        assert isinstance(other, Asking), other.identity
         self.learners = tuple(sorted({*self.learners, *other.learners}))
         self.speakers = tuple(dict.fromkeys((*self.speakers, other.learner)))
         self.least = min(self.least, other.needs)
@@ -80,6 +81,9 @@ class Asking:
 
     def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
         entity = entity_of(known)
+        # Windows that slide hold what has come since, while the timer waited for what comes late. That is then part of
+        # the question, and must not be of its answer.
+        at = max(at, entity.seen_at)
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return
@@ -97,14 +101,12 @@ class Asking:
         if snapshot is None:
             return
         slot[VERSION], slot[EVIDENCE] = snapshot.version, [snapshot.examples, snapshot.yes]
-        # Who was added since that day is not in it.
-        known = [learner for learner in self.learners if learner in snapshot.learned]
-        slot[TOLD_BY] = [mark_of(learner) for learner in known]
-        slot[CHANCES] = [chance_at(snapshot.log_odds(learner, numbers)) for learner in known]
+        chances = snapshot.chances(self.learners, numbers)
+        slot[TOLD_BY], slot[CHANCES] = [mark_of(learner) for learner in chances], [*chances.values()]
         slot[PUSHES] = [
             [mark_of(learner), *(round(push * 100) for push in snapshot.pushes(learner, numbers))]
             for learner in self.speakers
-            if learner in known
+            if learner in chances
         ]
 
     def _is_over(self, slot: Slot, entity: Entity) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.core.conditions import slot_of
+from engine.core.compiled import slot_of
 from engine.core.digest import seen_digest
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
@@ -54,8 +54,7 @@ class Detect:
         if watched is None:
             return
         kind, known = watched
-        event = routed.event
-        at = event.at
+        event, at = routed.event, routed.event.at
         entity = known.get(routed.key)
         if entity is None or at - entity.seen_at > self._ttl_ms:
             entity = self._meet(kind, routed)
@@ -83,8 +82,7 @@ class Detect:
             self._seen_earlier(kind, entity, at)
         if len(event.entities) > 1 or event.stream in self._profile:
             self._get_to_know(entity, routed)
-        ops = kind.by_event.get(event.event) or kind.otherwise
-        refused = False
+        ops, refused = kind.by_event.get(event.event) or kind.otherwise, False
         for tracker_at, add in ops.adds:
             slot = entity.slots[tracker_at] or slot_of(entity, tracker_at, kind.trackers[tracker_at])
             taken = add(slot, event, entity)
@@ -96,6 +94,8 @@ class Detect:
         found = ops.glance(entity, entity.seen_at)
         if found or ops.timed or entity.episodes is not None:
             self.look(ops, found, entity, kind, is_late=at < entity.seen_at)
+        if kind.of_profiles:
+            self._look_at_profile(kind, entity, event.stream)
         if met or ops.judges_fan_out:
             self._fan_out.go_on(entity, kind, met, event)
         if refused:
@@ -112,6 +112,14 @@ class Detect:
         for judge in ops.plain if entity.episodes else ():
             if judge not in found and episodes.is_open(judge, entity):
                 episodes.judge(judge, entity, now)
+        self._set_wake(kind, entity)
+
+    def _look_at_profile(self, kind: KindPlan, entity: Entity, stream: str) -> None:
+        """The detectors that read its profile, which may say something else now, whatever its event is called."""
+        if self._profile.get(stream) != kind.kind:
+            return
+        for judge in kind.of_profiles:
+            self._episodes.judge(judge, entity, entity.seen_at)
         self._set_wake(kind, entity)
 
     def _meet(self, kind: KindPlan, routed: Routed) -> Entity | None:

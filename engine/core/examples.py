@@ -16,7 +16,7 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from engine.core.judged import Judged
-from engine.core.models.classifiers import parts_of
+from engine.core.models.classifiers import Frozen, chance_at, log_odds_of, pushes_of
 from engine.model import HOUR_MS, Scalar
 
 # Each entity's questions are scored by the newest snapshot that is at least so old, so that it has reached everybody.
@@ -95,7 +95,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     examples: int
     yes: int
     means: list[float]
-    learned: dict[str, list[float]]
+    learned: dict[str, Frozen]
     lows: list[Number] = []
     highs: list[Number] = []
     format: int = 1
@@ -105,15 +105,18 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     def is_enough(self, needs: int) -> bool:
         return is_enough(self.examples, self.yes, needs)
 
-    def log_odds(self, learner: str, values: Sequence[Number]) -> float:
-        return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
+    def log_odds(self, learner: str, values: Sequence[Number]) -> float | None:
+        """None where what it has given away says nothing."""
+        return log_odds_of(learner, self.learned[learner], self._seen(values))
+
+    def chances(self, learners: Sequence[str], values: Sequence[Number]) -> dict[str, float]:
+        """What each of them says. One that was added since, or that has nothing to say yet, is not among them."""
+        known = {name: self.log_odds(name, values) for name in learners if name in self.learned}
+        return {name: chance_at(odds) for name, odds in known.items() if odds is not None}
 
     def pushes(self, learner: str, values: Sequence[Number]) -> list[float]:
         """By how much each measure moves the log odds away from those of somebody average."""
-        here = parts_of(learner, self.learned[learner], self._seen(values))
-        there = parts_of(learner, self.learned[learner], self.means)
-        off = [a - b for a, b in zip(here, there, strict=True)]
-        return [math.fsum(off[at : at + PER_MEASURE]) for at in range(1, len(off), PER_MEASURE)]
+        return pushes_of(learner, self.learned[learner], self._seen(values), self.means, PER_MEASURE)
 
     def _seen(self, values: Sequence[Number]) -> list[float]:
         bounds = zip(values, self.lows, self.highs, strict=True)

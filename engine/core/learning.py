@@ -69,6 +69,10 @@ class Learn:
                 self.waiting[key] = example
                 self.fresh.append(example)
 
+    def recall(self, examples: Iterable[Example]) -> None:
+        """Those that waited when it was last saved."""
+        self.waiting.update({(each.model, each.who, each.asked_at): each for each in examples})
+
     def forget(self, who: int) -> list[Example]:
         """Drop the answers of somebody, and their values. Returns the answers that were not learned yet."""
         gone = [example for example in self.waiting.values() if example.who == who]
@@ -81,10 +85,14 @@ class Learn:
                 rebuild.begin_anew()
         return gone
 
-    def prepare(self, steps: int) -> None:
-        """Go on with what has to be rebuilt by the day's end, so that little is left to do then."""
+    def prepare(self, steps: int) -> int:
+        """Go on with what has to be rebuilt by the day's end, so that little is left to do then. Returns how many steps
+        of it were done, fewer when there are no more.
+        """
+        done = 0
         for rebuild in self._rebuilds.values():
-            steps -= rebuild.go_on(steps)
+            done += rebuild.go_on(steps - done)
+        return done
 
     def saved(self) -> None:
         """All that is here is kept somewhere."""

@@ -7,12 +7,13 @@ on how much of it is done at a time.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
 
-from engine.core.examples import IN_FORCE_AFTER_MS, Snapshot
+from engine.core.examples import IN_FORCE_AFTER_MS, Snapshot, is_enough
 from engine.core.kept import Lesson, Shelf
-from engine.core.models.classifiers import Classifier, chance_at, classifier, stamp_of
+from engine.core.models.classifiers import Classifier, classifier, stamp_of
 from engine.core.teaching import ModelSpec, Teaching, absorb, judge, snapshot_of
 
 
@@ -27,10 +28,12 @@ class Rebuild:
         """What is kept is not what it was."""
         self._teaching = Teaching()
         self._learners: dict[str, Classifier] = {name: classifier(name, self._spec.numbers) for name in self._names}
+        # Of the day before, made when somebody asks for it.
+        self._snapshot: Snapshot | None = None
         self._steps = self._work()
 
     def go_on(self, steps: int) -> int:
-        """Do so many steps of it, each of which learns one answer. Returns how many were left to do."""
+        """Do so many steps of it, each of which learns one answer. Returns how many there were left to do."""
         return sum(1 for _ in islice(self._steps, steps))
 
     def finish(self, teaching: Teaching) -> None:
@@ -50,35 +53,31 @@ class Rebuild:
                 teaching.tracks[name] = made.tracks[name]
 
     def _work(self) -> Iterator[None]:
+        """One step for each lesson."""
         spec, teaching = self._spec, self._teaching
         lessons = list(self._shelf.of(spec.id))
-        asked = sorted(lessons, key=lambda lesson: lesson.asked_at)
-        told = 0
-        for at, day in groupby(lessons, key=lambda lesson: lesson.learned_at):
-            begun = told
-            while told < len(asked) and asked[told].asked_at < at + IN_FORCE_AFTER_MS:
-                told += 1
-            self._tell(asked[begun:told])
-            for lesson in day:
+        asked = deque(sorted(range(len(lessons)), key=lambda number: lessons[number].asked_at))
+        said: dict[int, Mapping[str, float]] = {}
+        for at, day in groupby(enumerate(lessons), key=lambda each: each[1].learned_at):
+            # What was asked before this day was in force was told from the days before.
+            while asked and lessons[asked[0]].asked_at < at + IN_FORCE_AFTER_MS:
+                number = asked.popleft()
+                said[number] = self._chances(lessons[number])
+            for number, lesson in day:
+                lead_ms = lesson.came_at - lesson.asked_at if lesson.happened else 0
+                chances = said.pop(number, {})
+                judge(teaching, spec, lesson.values, chances, happened=lesson.happened, lead_ms=lead_ms)
                 absorb(teaching, self._learners, lesson.values, happened=lesson.happened)
                 yield
-            teaching.version, teaching.at = teaching.version + 1, at
+            teaching.at, self._snapshot = at, None
 
-    def _tell(self, asked: list[Lesson]) -> None:
-        """Questions that were asked while what has been learned by now was in force."""
+    def _chances(self, lesson: Lesson) -> Mapping[str, float]:
+        """What the learners say by now, if they know enough."""
         spec, teaching = self._spec, self._teaching
-        if not asked or not teaching.examples:
-            return
-        snapshot = snapshot_of(spec, teaching, self._learners, teaching.at)
-        if not snapshot.is_enough(spec.needs):
-            return
-        for lesson in asked:
-            lead_ms = lesson.came_at - lesson.asked_at if lesson.happened else 0
-            chances = self._chances(snapshot, lesson)
-            judge(teaching, spec, lesson.values, chances, happened=lesson.happened, lead_ms=lead_ms)
-
-    def _chances(self, snapshot: Snapshot, lesson: Lesson) -> Mapping[str, float]:
-        return {name: chance_at(snapshot.log_odds(name, lesson.values)) for name in self._names}
+        if not is_enough(teaching.examples, teaching.yes, spec.needs):
+            return {}
+        self._snapshot = self._snapshot or snapshot_of(spec, teaching, self._learners, teaching.at)
+        return self._snapshot.chances(self._names, lesson.values)
 
 
 def rebuilds(specs: Mapping[str, ModelSpec], models: Mapping[str, Teaching], shelf: Shelf) -> dict[str, Rebuild]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from engine.core.fanout import ASK
+from engine.core.matching import read_path
 from engine.core.plan import Plan
 from engine.core.route import Router, Watched
 from engine.core.unit_state import UnitState
@@ -22,6 +23,7 @@ from engine.shells.store import Store
 from engine.shells.times import iso, moment
 from engine.shells.trials import decided_in
 from engine.spec.judged import JUDGED, MODEL, makes_models
+from engine.spec.profile import PROFILE
 from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.types import AttributeTest, DetectorSpec, ProjectSpec, StreamSpec
 
@@ -119,12 +121,13 @@ def _known(spec: DetectorSpec, signal: Signal, unit: UnitState) -> dict[str, Jso
     """What the detector asks of profiles, as `with:` has it."""
     asked = {(test.entity, test.test.path) for test in (*spec.only_if, *spec.unless) if isinstance(test, AttributeTest)}
     asked |= {(signal.entity, "time_zone")}
+    asked |= {(signal.entity, measure.options.field) for measure in spec.watch if measure.word == PROFILE}
     found: dict[str, Json] = {}
     for kind, path in sorted(asked):
         own = kind == signal.entity
         known = signal.attributes if own else unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
-        if known.get(path) is not None:
-            found[f"{kind}.{path}"] = known[path]
+        if (value := read_path(known, path)) is not None:
+            found[f"{kind}.{path}"] = value
             if not own:
                 found[kind] = signal.related[kind]
     return found

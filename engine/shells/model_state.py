@@ -60,8 +60,7 @@ def restore(store: Store, plan: Plan, models: Models) -> Learn:
     # What is not asked any more is forgotten with the next day that is learned.
     state = msgspec.structs.replace(kept.state, models={n: m for n, m in kept.state.models.items() if n in plan.models})
     learn = Learn(plan.models, models, state, kept_shelf(store, plan))
-    learn.take(_waiting(store.db))
-    learn.saved()
+    learn.recall(_waiting(store.db))
     return learn
 
 

@@ -158,3 +158,19 @@ def test_the_answers_of_the_treated_are_counted_and_not_learned(tmp_path: Path) 
     assert teaching.left_out == 3
     assert teaching.examples > 0
     assert teaching.yes == 0
+
+
+def test_what_has_come_while_late_events_were_waited_for_is_of_the_question_and_not_of_its_answer(
+    tmp_path: Path,
+) -> None:
+    whole = small.PROJECT.replace("{from:", "{lateness: 6h, from:")
+    detector = DETECTOR.replace("chance_of: left", "chance_of: order")
+    plan = small.partition(tmp_path, detector, whole=whole).plan
+    world = World(tmp_path / "other", detector)
+    world.plan, world.chain = plan, Chain(plan)
+    world.router = Router(plan.configuration.project, plan.watched)
+    world.day(0.5, "order")
+    world.day(1.125, "order")  # three hours after a question was due
+    found = {asked(example): (example.values[0], example.happened) for example in world.until(8.5)}
+    assert found[1.125] == (2.0, False)
+    assert 1.0 not in found

@@ -95,9 +95,10 @@ def folder_with(folder: Path, written: str) -> Path:
     needed = PROJECT
     if "{en:" in written:
         needed = needed | {"languages": "[en, it]"}
-    if "peers" in keys:
+    if "peers" in keys or "{profile: " in written:
         crm = "crm: {from: crm.jsonl, family: profile, describes: account}"
-        needed = needed | {"streams": f"{{app: {{from: app.jsonl}}, {crm}}}"}
+        desk = "desk: {from: desk.jsonl, family: profile, describes: queue}"
+        needed = needed | {"streams": f"{{app: {{from: app.jsonl}}, {crm}, {desk}}}"}
     if asked := re.search(r"variant: {([a-z-]+): ([a-z-]+)}", detector):
         needed = needed | {"experiments": f"{{{asked[1]}: {{arms: {{{asked[2]}: {{}}, other: {{}}}}}}}}"}
     write(folder / "beforehand.yml", completed(project, needed))

@@ -10,15 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.core.examples import Example, who_of
 from engine.core.route import Router
-from engine.model import Decision, Routed
+from engine.model import DAY_MS, Decision, Routed
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.kafka import wire
 from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
-from engine.shells.kafka.stage import Shared
+from engine.shells.kafka.stage import Shared, text_of
 from engine.shells.kafka.topics import topics_of
+from engine.shells.model_state import kept_models
+from engine.shells.wiring import load_configuration
 from tests.core import leavers, schools, watched_models
+from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
 
 SOURCE = "raw/0"
@@ -46,12 +50,13 @@ class Cluster:
         self.stages: dict[tuple[str, int], Stage] = {}
         self._opened = 0
 
-    async def feed(self, random: Random) -> None:
-        """All recorded events, and now and then how far their source has come."""
-        router = Router(self.plan.configuration.project, self.plan.watched)
-        await self._mark(wire.Mark(SOURCE, 0, expects=(SOURCE,)))
-        for row in self.people.rows():
-            for record in router.route(row):
+    async def feed(self, random: Random, since: int = 0, until: int | None = None) -> None:
+        """Recorded events, and now and then how far their source has come. `until` None: to the end."""
+        if not since:
+            self._router = Router(self.plan.configuration.project, self.plan.watched)
+            await self._mark(wire.Mark(SOURCE, 0, expects=(SOURCE,)))
+        for row in self.people.rows()[since:until]:
+            for record in self._router.route(row):
                 if isinstance(record, Routed):
                     key = wire.key_of(record)
                     place = wire.partition_of(key, self.shared.partitions)
@@ -59,7 +64,14 @@ class Cluster:
                     at = record.event.at
             if random.random() < 0.1:
                 await self._mark(wire.Mark(SOURCE, at))
-        await self._mark(wire.Mark(SOURCE, at, ended=True))
+        await self._mark(wire.Mark(SOURCE, at, ended=until is None))
+
+    async def configure(self, folder: Path) -> None:
+        """Another configuration, for every partition."""
+        configure = wire.Configure(load_configuration(folder).version, text_of(folder))
+        for topic in (self.topics.events, self.topics.candidates):
+            for number in range(self.shared.partitions):
+                await self.link.send(topic, number, [(None, wire.encode(configure))])
 
     async def _mark(self, mark: wire.Mark) -> None:
         for number in range(self.shared.partitions):
@@ -124,3 +136,72 @@ async def test_what_was_learned_over_partitions_leads_to_what_a_backtest_decides
     run.run()
     assert len(run.decisions) > least
     assert cluster.decisions() == decision_lines(run.decisions)
+
+
+async def test_the_end_of_the_input_is_told_though_the_owner_has_a_word_behind_it(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, leavers)
+    events, candidates = cluster.topics.events, cluster.topics.candidates
+    for message in (wire.Mark(SOURCE, MONDAY, expects=(SOURCE,)), wire.Mark(SOURCE, MONDAY, ended=True)):
+        await cluster.link.send(events, 0, [(None, wire.encode(message))])
+    await cluster.link.send(events, 0, [(None, wire.encode(wire.Learned(MONDAY)))])
+    detect = DetectPartition(cluster.shared, 0, "writer")
+    await detect.open()
+    await detect.take(cluster.link.since(events, 0, 0, 3))
+    told = [msgspec.json.decode(record.value) for record in cluster.link.places[candidates, 0].records]
+    assert [mark.get("ended", False) for mark in told] == [True]
+
+
+async def test_an_answer_that_is_on_its_way_when_somebody_is_erased_is_forgotten_too(tmp_path: Path) -> None:
+    cluster, before, after = Cluster(tmp_path, 1, leavers), MONDAY + 1, MONDAY + 3
+    model, source = next(iter(cluster.plan.models)), f"{cluster.topics.events}/0"
+
+    def answer(customer: str, asked_at: int, offset: int) -> wire.Candidate:
+        example = Example(model, asked_at + DAY_MS, who_of("customer", customer), asked_at, (1.0, 2.0, 3.0, 4.0))
+        return wire.Candidate("", after, source, offset, 0, example=example)
+
+    messages = [
+        answer("c1", before, 0),
+        answer("c2", before, 1),
+        wire.Erase("customer", "c1", before, MONDAY + 400 * DAY_MS),
+        answer("c1", before + 1, 2),
+        wire.Mark(source, after + 1),
+    ]
+    topic = cluster.topics.candidates
+    for message in messages:
+        key = b"" if isinstance(message, wire.Candidate) else None
+        await cluster.link.send(topic, 0, [(key, wire.encode(message))])
+    decide = DecidePartition(cluster.shared, 0, "writer")
+    await decide.open()
+    await decide.take(cluster.link.since(topic, 0, 0, 2))
+    await decide.take(cluster.link.since(topic, 0, 2, 3))
+    kept = [msgspec.msgpack.decode(row, type=Example) for row in decide.replica.head.rows["answers"].values()]
+    assert [example.who for example in kept] == [who_of("customer", "c2")]
+
+
+ALONE = leavers.DETECTOR.replace(", challenger: naive_bayes", "") + "mode: shadow\n"
+
+
+@pytest.mark.parametrize(("partitions", "seed"), [(1, 0), (3, 1)])
+async def test_a_learner_that_is_added_knows_what_it_would_know_locally(
+    partitions: int, seed: int, tmp_path: Path
+) -> None:
+    part = leavers.partition(tmp_path / "local", leavers.DETECTOR + "mode: shadow\n")
+    leavers.take(part, leavers.rows())
+    leavers.finish(part)
+    (known,) = kept_models(part.store)[0].models.values()
+    part.store.close()
+    cluster, before = Cluster(tmp_path, partitions, leavers), tmp_path / "before"
+    cluster.plan = cluster.shared.plan = leavers.partition(before, ALONE).plan
+    cluster.shared.config = before / "config"
+    await cluster.feed(Random(seed), until=700)
+    await cluster.work(Random(seed), restart=0.02 * seed)
+    await cluster.configure(tmp_path / "local" / "config")
+    await cluster.feed(Random(seed), since=700)
+    await cluster.work(Random(seed), restart=0.02 * seed)
+    owner = cluster.stages[cluster.topics.candidates, 0]
+    assert isinstance(owner, DecidePartition)
+    (made,) = owner.learned.models.values()
+    assert made.learned == known.learned
+    assert made.rebuilt.keys() == {"naive_bayes"}
+    assert 100 < made.rebuilt["naive_bayes"] < made.kept == known.kept
+    assert made.tracks["naive_bayes"].answers > 100

@@ -1,7 +1,8 @@
 """The learners that `chance_of` can choose from: how likely something is, from a few numbers, one answer at a time.
 
-One that learns stays with its owner. What it gives away is a few frozen numbers, from which anybody can tell the same
-chance. Both are plain lists of numbers, so that no code ever travels with them.
+One that learns stays with its owner. What it gives away is frozen, and from that anybody can tell the same chance. Of
+our own both are plain lists of numbers; a model of River is taken apart into numbers and names. No code ever travels
+with them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from engine.core.models.chance import STEEPEST, Chance, ChanceState
+from engine.core.models.river_learner import RiverLearner, odds_of
 from engine.ports import Slot
+
+# What is given away: of our own learners numbers, of River's a model that was taken apart. Empty: it knows too little.
+Frozen: TypeAlias = list[float] | bytes
 
 # Answers of each kind before naive Bayes says anything, and the least spread that it takes a number to have.
 LEAST_OF_A_KIND, LEAST_SPREAD = 2, 0.05
@@ -29,7 +34,7 @@ class Classifier(Protocol):
     def state(self) -> Slot:
         """All that it has learned, to go on from."""
 
-    def frozen(self) -> list[float]:
+    def frozen(self) -> Frozen:
         """As much of it as it takes to tell chances."""
 
 
@@ -103,7 +108,11 @@ OWN = "1"
 
 def stamp_of(name: str) -> str:
     """By which version of its code a learner of that name learns. What was learned by another is not gone on from."""
-    return f"{RIVER} {_version_of_river()}" if name.startswith(f"{RIVER} ") else OWN
+    return f"{RIVER} {_version_of_river()}" if is_of_river(name) else OWN
+
+
+def is_of_river(name: str) -> bool:
+    return name.startswith(f"{RIVER} ")
 
 
 @cache
@@ -119,7 +128,27 @@ def _version_of_river() -> str:
 
 def classifier(name: str, numbers: int, state: Slot | None = None) -> Classifier:
     """A new one, or one that goes on from a state."""
-    return CLASSIFIERS[name](numbers, state)
+    return RiverLearner(name, numbers, state) if is_of_river(name) else CLASSIFIERS[name](numbers, state)
+
+
+def log_odds_of(name: str, frozen: Frozen, numbers: Sequence[float]) -> float | None:
+    """What a learner of that name says by what it has given away; None where that says nothing."""
+    if isinstance(frozen, bytes):
+        return odds_of(name, frozen, numbers) if is_of_river(name) else None
+    return math.fsum(parts_of(name, frozen, numbers))
+
+
+def pushes_of(name: str, frozen: Frozen, numbers: Sequence[float], means: Sequence[float], size: int) -> list[float]:
+    """By how much each measure, which is `size` numbers behind the constant, moves the log odds away from those of
+    somebody average. Of River's models: how much they would move if that measure were average.
+    """
+    if not isinstance(frozen, bytes):
+        here, there = parts_of(name, frozen, numbers), parts_of(name, frozen, means)
+        off = [a - b for a, b in zip(here, there, strict=True)]
+        return [math.fsum(off[at : at + size]) for at in range(1, len(off), size)]
+    whole = log_odds_of(name, frozen, numbers) or 0.0
+    without = [[*numbers[:at], *means[at : at + size], *numbers[at + size :]] for at in range(1, len(numbers), size)]
+    return [whole - (log_odds_of(name, frozen, each) or 0.0) for each in without]
 
 
 def parts_of(name: str, frozen: Sequence[float], numbers: Sequence[float]) -> list[float]:

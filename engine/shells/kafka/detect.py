@@ -267,6 +267,7 @@ class DetectPartition(Remembering):
         if is_over:
             due += [*progress.silences(is_over=True), *progress.end()]
         self._following.add(due, is_over=is_over)
+        self._is_over = False
         self._go_on(offset)
 
     def _go_on(self, offset: int) -> None:
@@ -277,7 +278,8 @@ class DetectPartition(Remembering):
                 self._pass_time(notice.at, offset)
             else:
                 self._detect.on_stall(notice)
-        self._is_over = self._following.takes_end()
+        # The end of the input stays the end, though the owner of models has a word for this batch behind it.
+        self._is_over = self._following.takes_end() or self._is_over
 
     def _note_flow(self, mark: wire.Mark) -> list[Tick | Notice]:
         """Recorded events wait for every source, and so do silences: of several sources, one may be read first."""

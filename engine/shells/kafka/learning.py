@@ -10,6 +10,8 @@ come faster than that, so where time follows the events alone, each partition wa
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from engine.core.examples import IN_FORCE_AFTER_MS, Example, Models, sealed, who_of
@@ -26,7 +28,7 @@ from engine.shells.model_state import key_of, trusted
 
 OWNER = 0  # the partition of decide
 FACT, ANSWERS, BLOCKS = "models", "answers", "kept answers"
-# With each commit so much of a rebuild is done that it takes no more than some tenths of a second.
+# So many kept answers are learned at a time: some hundredths of a second, with twenty measures two tenths.
 STEPS = 100
 Waiting = Tick | Notice
 
@@ -52,8 +54,7 @@ class Owner:
         shelf = Shelf(plan.configuration.project.policies.examples_kept, replica.head.rows.get(BLOCKS), specs)
         self._learn = Learn(specs, Models(), state, shelf)
         self._rows = dict(replica.head.rows.get(ANSWERS, {}))
-        self._learn.take(msgspec.msgpack.decode(row, type=Example) for row in self._rows.values())
-        self._learn.saved()
+        self._learn.recall(msgspec.msgpack.decode(row, type=Example) for row in self._rows.values())
 
     @property
     def state(self) -> LearnState:
@@ -72,8 +73,14 @@ class Owner:
             self._rows.pop(_row_of(example), None)
             self._replica.row(ANSWERS, _row_of(example), None)
 
+    async def prepare(self) -> None:
+        """Teach learners that were added before the day's end asks for it, and let everything else go on meanwhile."""
+        while self._learn.prepare(STEPS) == STEPS:
+            await asyncio.sleep(0)
+
     def settle(self) -> None:
         """Into the commit to come."""
+        self._learn.prepare(STEPS)  # what an erasure has undone
         for example in self._learn.fresh:
             self._rows[_row_of(example)] = row = msgspec.msgpack.encode(example)
             self._replica.row(ANSWERS, _row_of(example), row)
@@ -84,7 +91,6 @@ class Owner:
                 self._replica.row(ANSWERS, name, None)
         for name, block in self._learn.shelf.changed.items():
             self._replica.row(BLOCKS, name, block)
-        self._learn.prepare(STEPS)
         if self._learn.has_changed:
             self._replica.fact(FACT, msgspec.msgpack.encode(Kept(self.state, self.state.until)))
 
