@@ -2,7 +2,8 @@
 
 Use it to see beforehand that a queue will get more than its people can take. The value is what is expected in all of
 the time ahead together, the running period included; with `at: 80%` it is the number that four in five such times do
-not exceed. It says nothing before it has seen two weeks. It knows nothing of holidays, or of what is new.
+not exceed. With `as: busiest` it is that of the busiest period among them. It says nothing before it has seen two
+weeks. It knows nothing of holidays, or of what is new.
 
     watch:
       arrivals: {count: ticket.opened, every: 1h}
@@ -13,14 +14,14 @@ not exceed. It says nothing before it has seen two weeks. It knows nothing of ho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from engine.core.models.demand import Demand
 from engine.core.models.stored import stored
 from engine.core.periods import MONDAY_MS, local_ms
-from engine.model import DAY_MS, WEEK_MS, Scalar
+from engine.model import DAY_MS, HOUR_MS, WEEK_MS, Scalar
 from engine.ports import As, Known, Learner, OptionProblem, Sampling, Slot
 from engine.spec.usual import LENGTHS_MS
 
@@ -28,19 +29,34 @@ from engine.spec.usual import LENGTHS_MS
 WEEKS = 2
 
 
+As_: TypeAlias = Literal["total", "busiest", "hours_until_busiest"]
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     of: Annotated[tuple[str, ...], As.MEASURES, "the measure, by the calendar: a count per hour or day"]
     ahead: Annotated[int, As.DURATION, "how far ahead: some of its periods, all of them together; a week at most"]
     at: Annotated[float, As.SHARE, "the number that this share of such times do not exceed; else what is expected"] = 0
+    as_: Annotated[As_, "all of them together, the busiest one, or how many hours it is until that begins"] = (
+        msgspec.field(default="total", name="as")
+    )
 
 
 class Forecast:
-    """Slot: [what is coming or None, the model]; 1.7 kB for hours."""
+    """Slot: [what is coming by what was asked, or None; the model]; 1.7 kB for hours. Several that look ahead from the
+    same measure share it, however far and how surely each is to look.
+    """
 
     def __init__(self, options: Options, period_ms: int) -> None:
-        self.identity = f"forecast {options.ahead} {options.at} {period_ms}"
+        self.identity = f"forecast {period_ms}"
         self._period_ms, self._places = period_ms, WEEK_MS // period_ms
-        self._ahead, self._at = max(1, options.ahead // period_ms), options.at
+        look = (max(1, options.ahead // period_ms), options.at, options.as_)
+        self._asked = " ".join(map(str, look))
+        self.looks = {self._asked: look}
+
+    def join(self, other: Learner) -> None:
+        """What the other is asked is answered here as well."""
+        assert isinstance(other, Forecast), other
+        self.looks = dict(sorted((self.looks | other.looks).items()))
 
     def fresh(self) -> Slot:
         return [None, None]
@@ -52,21 +68,27 @@ class Forecast:
         if isinstance(came, int | float):
             model.learn(self._place(at, known.zone), max(0.0, float(came)))
             slot[1] = stored(model.state())
-        slot[0] = self._coming(model, at, known.zone) if model.weeks >= WEEKS else None
+        slot[0] = None
+        if model.weeks >= WEEKS:
+            slot[0] = {asked: self._coming(model, at, known.zone, *each) for asked, each in self.looks.items()}
 
-    def _coming(self, model: Demand, at: int, zone: str) -> float:
+    def _coming(self, model: Demand, at: int, zone: str, periods: int, share: float, as_: As_) -> float:
         # The middle of each period, which is in it also when the clocks change.
-        middles = [at + round((ahead + 0.5) * self._period_ms) for ahead in range(self._ahead)]
+        middles = [at + round((ahead + 0.5) * self._period_ms) for ahead in range(periods)]
         places = [self._place(middle, zone) for middle in middles]
-        return float(model.most_of(places, self._at)) if self._at else model.expected_of(places)
+        if as_ == "total":
+            return _number(model, places, share)
+        numbers = [_number(model, [place], share) for place in places]
+        most = max(numbers)
+        return most if as_ == "busiest" else numbers.index(most) * self._period_ms // HOUR_MS
 
     def _place(self, at: int, zone: str) -> int:
         """In the week as it is there, from Monday on."""
         return (local_ms(at, zone) - MONDAY_MS) % WEEK_MS // self._period_ms
 
     def value(self, slot: Slot) -> Scalar:
-        coming: float | None = slot[0]
-        return coming
+        said: dict[str, float] = slot[0] or {}
+        return said.get(self._asked)
 
 
 class ForecastOf:
@@ -95,6 +117,10 @@ class ForecastOf:
 
     def learner(self, word: str, options: Options, sampling: Sampling) -> Learner:
         return Forecast(options, _length_ms(sampling.period))
+
+
+def _number(model: Demand, places: Sequence[int], share: float) -> float:
+    return model.most_of(places, share) if share else model.expected_of(places)
 
 
 def _length_ms(period: str) -> int:

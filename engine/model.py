@@ -116,6 +116,7 @@ class Reading(msgspec.Struct, frozen=True):
     """One line of a signal's story: what was measured and what it was held against.
 
     `limit` is the threshold, `comparator` the word between (`at_least`), `in_a_row` how many periods had to agree.
+    `limit_of` is the measure that the limit was read from, and not written down where it is a number of the author's.
     """
 
     measure: str
@@ -124,6 +125,7 @@ class Reading(msgspec.Struct, frozen=True):
     limit: Scalar | tuple[Scalar, ...] = None
     in_a_row: int = 0
     met: bool = True
+    limit_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

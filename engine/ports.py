@@ -188,6 +188,16 @@ class Learner(Protocol):
         """What was said of the newest sample; None while there is too little to say anything."""
 
 
+@runtime_checkable
+class Joining(Protocol):
+    """What a `Learner` may offer besides: several with the same identity keep one memory, out of which each reads its
+    own `value`.
+    """
+
+    def join(self, other: Learner) -> None:
+        """From now on, `take` puts into the memory what the other will read as well."""
+
+
 class LearnedKind(Protocol):
     """A family of measures of other measures. The word's own value in YAML is the option marked `As.MEASURES`, or
     `event` where there is one. An option `step` says how often to look at sliding windows.

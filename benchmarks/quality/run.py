@@ -31,6 +31,7 @@ PARTS = {
     "orders_words": "olist_sample",
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",
+    "drift": ".",
     "cost": ".",
 }
 

@@ -17,7 +17,7 @@ from engine.core.models.classifiers import mark_of
 from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
-from engine.ports import FieldTest, Known, Slot
+from engine.ports import FieldTest, Known, Learner, Slot
 
 # So many questions of one entity are open at a time, evenly over the horizon.
 OPEN_MOST = 4
@@ -69,8 +69,9 @@ class Asking:
         self.model = digest("model", kind, self.asked, inputs)
         self.may_end = set(self.events).isdisjoint(read) and "*" not in read
 
-    def join(self, other: Asking) -> None:
+    def join(self, other: Learner) -> None:
         """Ask for another that asks the same."""
+        assert isinstance(other, Asking), other.identity
         self.learners = tuple(sorted({*self.learners, *other.learners}))
         self.speakers = tuple(dict.fromkeys((*self.speakers, other.learner)))
         self.least = min(self.least, other.needs)
@@ -82,6 +83,9 @@ class Asking:
 
     def take(self, slot: Slot, at: int, values: Sequence[Scalar], known: Known) -> None:
         entity = entity_of(known)
+        # Windows that slide hold what has come since, while the timer waited for what comes late. That is then part of
+        # the question, and must not be of its answer.
+        at = max(at, entity.seen_at)
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.core.conditions import slot_of
+from engine.core.compiled import slot_of
 from engine.core.digest import seen_digest
 from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.fanout import FanOut
+from engine.core.judging import Judging
 from engine.core.plan import Judge, KindPlan, Ops, Plan
 from engine.core.seen import add_evidence, body_seen, end_run, has_by_name, next_generation
 from engine.core.state import Entity, Stalls
@@ -32,6 +33,7 @@ class Detect:
         self.entities = entities
         self.effects = effects
         self.stalls = stalls
+        self.judging = Judging(plan.judged, stalls.models)
         self._fan_out = FanOut(plan, entities, effects)
         self._episodes = Episodes(plan, effects, self._fan_out.said)
         self._touched = entities.touched
@@ -52,8 +54,7 @@ class Detect:
         if watched is None:
             return
         kind, known = watched
-        event = routed.event
-        at = event.at
+        event, at = routed.event, routed.event.at
         entity = known.get(routed.key)
         if entity is None or at - entity.seen_at > self._ttl_ms:
             entity = self._meet(kind, routed)
@@ -81,8 +82,7 @@ class Detect:
             self._seen_earlier(kind, entity, at)
         if len(event.entities) > 1 or event.stream in self._profile:
             self._get_to_know(entity, routed)
-        ops = kind.by_event.get(event.event) or kind.otherwise
-        refused = False
+        ops, refused = kind.by_event.get(event.event) or kind.otherwise, False
         for tracker_at, add in ops.adds:
             slot = entity.slots[tracker_at] or slot_of(entity, tracker_at, kind.trackers[tracker_at])
             taken = add(slot, event, entity)
@@ -94,6 +94,8 @@ class Detect:
         found = ops.glance(entity, entity.seen_at)
         if found or ops.timed or entity.episodes is not None:
             self.look(ops, found, entity, kind, is_late=at < entity.seen_at)
+        if kind.of_profiles:
+            self._look_at_profile(kind, entity, event.stream)
         if met or ops.judges_fan_out:
             self._fan_out.go_on(entity, kind, met, event)
         if refused:
@@ -110,6 +112,14 @@ class Detect:
         for judge in ops.plain if entity.episodes else ():
             if judge not in found and episodes.is_open(judge, entity):
                 episodes.judge(judge, entity, now)
+        self._set_wake(kind, entity)
+
+    def _look_at_profile(self, kind: KindPlan, entity: Entity, stream: str) -> None:
+        """The detectors that read its profile, which may say something else now, whatever its event is called."""
+        if self._profile.get(stream) != kind.kind:
+            return
+        for judge in kind.of_profiles:
+            self._episodes.judge(judge, entity, entity.seen_at)
         self._set_wake(kind, entity)
 
     def _meet(self, kind: KindPlan, routed: Routed) -> Entity | None:
@@ -240,7 +250,13 @@ class Detect:
 
     # ---- time
 
+    def next_wake(self) -> int:
+        """Nothing is to be done by itself before this."""
+        return min(self.entities.next_wake(), self.judging.due)
+
     def on_tick(self, at: int) -> None:
+        for routed in self.judging.take(at):
+            self.on_event(routed)
         entity = self.entities.next_due(at)
         while entity is not None:
             self.entities.touch(entity)

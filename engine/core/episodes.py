@@ -20,6 +20,7 @@ from engine.core.units import unit_of
 from engine.model import Reading, Severity, Signal
 from engine.ports import NEVER
 from engine.spec.departures import WHY
+from engine.spec.formula import FORMULA
 from engine.spec.types import DetectorSpec, ProjectSpec
 
 COOLING, PENDING, FIRING = 0, 1, 2
@@ -185,9 +186,10 @@ def signal_of(
 
 def _models(judge: Judge, entity: Entity) -> dict[str, str]:
     """The versions of the models that its chances and what is usual among peers were told from, by measures' names."""
+    formulas = {measure.name for measure in judge.spec.watch if measure.word == FORMULA}
     found = {}
-    for measure in judge.measures:
-        version = judge.versions.get(measure.at[0]) if judge.versions else None
+    for measure in judge.measures if judge.versions else ():
+        version = judge.versions.get(measure.at[0]) if measure.at and measure.name not in formulas else None
         slot = entity.slots[measure.at[0]] if version else None
         if version and slot and not measure.name.startswith(WHY):
             found[measure.name] = version(slot)

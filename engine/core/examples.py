@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 from xxhash import xxh3_64_intdigest
 
+from engine.core.judged import Judged
 from engine.core.models.classifiers import Frozen, chance_at, log_odds_of, pushes_of
 from engine.model import HOUR_MS, Scalar
 
@@ -85,7 +86,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """What a model had learned at a moment, enough to tell chances. `model` is the digest of what is asked and from
     which measures, so one that was made for others never fits. `means` are those of the numbers. `lows` and `highs` are
     the ends of what was learned from, by measure: what lies more than `BEYOND` times further out is taken for that. A
-    model of peers has its `segments` by their names instead.
+    model of peers has its `segments` by their names instead. `judged` says how good each learner was on the day before.
     """
 
     model: str
@@ -99,6 +100,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     highs: list[Number] = []
     format: int = 1
     segments: dict[str, Among] = {}
+    judged: Mapping[str, Judged] = {}
 
     def is_enough(self, needs: int) -> bool:
         return is_enough(self.examples, self.yes, needs)
@@ -127,11 +129,15 @@ def is_enough(examples: int, yes: int, needs: int) -> bool:
 
 
 class Models:
-    """The models in force in one partition, and the examples that its entities have given since they were taken."""
+    """The models in force in one partition, and the examples that its entities have given since they were taken.
+
+    `hears` is told of each new snapshot.
+    """
 
     def __init__(self) -> None:
         self._snapshots: dict[str, list[Snapshot]] = {}
         self.examples: list[Example] = []
+        self.hears: Callable[[Snapshot], None] | None = None
 
     def put(self, snapshot: Snapshot) -> None:
         """The newest first; the same one again changes nothing."""
@@ -139,6 +145,8 @@ class Models:
         if not kept or snapshot.version > kept[0].version:
             kept.insert(0, snapshot)
             del kept[SNAPSHOTS_KEPT:]
+            if self.hears is not None:
+                self.hears(snapshot)
 
     def in_force(self, model: str, at: int) -> Snapshot | None:
         kept = self._snapshots.get(model, ())

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from engine.core.conditions import Compiled, Joined
+from engine.core.compiled import Compiled, Joined
 from engine.core.digest import digest
 from engine.core.state import Entity
 from engine.core.unit_state import UnitState, profile_of

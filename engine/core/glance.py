@@ -15,7 +15,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 import msgspec
 
 from engine.core.accumulate import LARGEST, MICRO, micro
-from engine.core.conditions import Joined, Limit, Quick, slot_of
+from engine.core.compiled import Joined, Limit, Quick, slot_of
 from engine.core.shapes import Fields
 from engine.core.sliding import SumTracker
 from engine.core.state import Entity

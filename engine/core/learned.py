@@ -13,12 +13,12 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.asking import Asking
-from engine.core.conditions import Measure, Turn, slot_of
+from engine.core.compiled import Measure, Turn, slot_of
 from engine.core.models.usual import Departure
 from engine.core.periods import period_of
 from engine.core.state import Entity
 from engine.model import Event, Scalar
-from engine.ports import NEVER, Known, Learner, Slot
+from engine.ports import NEVER, Joining, Known, Learner, Slot
 
 Values: TypeAlias = Sequence[Scalar]
 # A moment of what was measured, and the values; None where there is nothing to take.
@@ -96,6 +96,13 @@ def told_by(name: str, chance: Measure, say: Callable[[Slot], Scalar], memory: M
         return say(caught_up(entity, now, at, memory, clock)[1])
 
     return msgspec.structs.replace(chance, name=name, value=value)
+
+
+def joined(made: Measure, learner: Learner, memory: Memory, clock: Clock) -> Measure:
+    """The same, as another learner reads it out of the memory that it shares."""
+    assert isinstance(memory.learner, Joining), made.name
+    memory.learner.join(learner)
+    return told_by(made.name, made, learner.value, memory, clock)
 
 
 def turn_of(at: int, memory: Memory, clock: Clock) -> Turn:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engine.core.crowds import among, gather
 from engine.core.examples import Example, Models, Snapshot
+from engine.core.judged import Day
 from engine.core.kept import Shelf, lesson_of
 from engine.core.models.classifiers import classifier, mark_of, stamp_of
 from engine.core.rebuilding import rebuilds
@@ -139,10 +140,12 @@ class Learn:
         learners = {name: classifier(name, spec.numbers, teaching.learned.get(name)) for name in spec.learners}
         taught = [example for example in answers if example.treatment != "treated"]
         teaching.left_out += len(answers) - len(taught)
+        day = Day()
         for example in taught:
             teaching.held_out += example.treatment == "held_out"
             said, lead_ms = _given(spec, example), example.came_at - example.asked_at if example.happened else 0
             judge(teaching, spec, example.values, said, happened=example.happened, lead_ms=lead_ms)
+            day.take(said, happened=example.happened)
             absorb(teaching, learners, example.values, happened=example.happened)
         self.shelf.add(spec.id, [lesson_of(example, until) for example in taught])
         teaching.kept = self.shelf.count(spec.id)
@@ -150,6 +153,7 @@ class Learn:
             teaching.version, teaching.at = teaching.version + 1, until
             teaching.learned = {name: learner.state() for name, learner in learners.items()}
             teaching.stamps = {name: stamp_of(name) for name in spec.learners}
+            teaching.judged = day.judged(teaching.tracks)
             self._give(snapshot_of(spec, teaching, learners, until))
 
     def _teaching(self, spec: ModelSpec) -> Teaching:

@@ -26,7 +26,7 @@ def sampling_of(measure: MeasureSpec, spec: DetectorSpec) -> Sampling:
     by_name = {each.name: each for each in spec.watch}
     reads = [by_name[name] for name in measure.inputs]
     if not measure.step_ms:
-        return Sampling(period=reads[0].period)
+        return Sampling(period=next((read.period for read in reads if read.period), ""))
     windows = [each for read in reads for each in ([by_name[name] for name in read.inputs] or [read])]
     longest = max((getattr(each.options, "over", 0) for each in windows), default=0)
     return Sampling(overlap=max(0, -(-longest // measure.step_ms) - 1))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from engine.core.conditions import slot_of
+from engine.core.compiled import slot_of
 from engine.core.entities import Entities
 from engine.core.matching import Predicate, compile_where
 from engine.core.state import Entity

@@ -8,12 +8,12 @@ from functools import partial
 import msgspec
 
 from engine.core.asking import OF_THE_ENTITY, Asking
-from engine.core.conditions import Measure
-from engine.core.learned import Memory, by_period, by_step, learned_of, told_by, usual_of
+from engine.core.compiled import Measure
+from engine.core.learned import Memory, by_period, by_step, joined, learned_of, told_by, usual_of
 from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
 from engine.core.peering import Peers, peers_of
 from engine.core.teaching import ModelSpec
-from engine.ports import LearnedKind, Learner, Plugins, Slot, Tracker
+from engine.ports import Joining, LearnedKind, Learner, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.types import DetectorSpec, MeasureSpec
 from engine.spec.usual import LENGTHS_MS
@@ -47,16 +47,15 @@ class Memories:
         if measure.step_ms:
             clock = by_step(parts, measure.step_ms, is_patient=asking is None)
         made = {measure.name: learned_of(measure.name, at, memory, parts, clock)}
-        if asking is not None:
-            own = learner if isinstance(learner, Asking) else asking
-            asking.join(own)
+        if isinstance(learner, Joining) and learner is not memory.learner:
+            # Of several that learn the same from the same, each tells what is its own.
+            made[measure.name] = joined(made[measure.name], learner, memory, clock)
+        if asking is not None and isinstance(learner, Asking):
             read = [event for part in parts for event in part.events]
             asking.bind(self._kind, f"{inputs} each {measure.step_ms}", read)
             known = self._models.get(asking.model)
             self._models[asking.model] = _model_of(asking, known or _named(asking, measure, spec))
-            # Of several that ask the same, each has a learner of its own whose word counts.
-            made[measure.name] = told_by(measure.name, made[measure.name], own.value, memory, clock)
-            say = partial(own.why, names=(*measure.inputs, *OF_THE_ENTITY))
+            say = partial(learner.why, names=(*measure.inputs, *OF_THE_ENTITY))
             made[WHY + measure.name] = told_by(WHY + measure.name, made[measure.name], say, memory, clock)
         return made
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from engine.core.conditions import Measure, slot_of
+from engine.core.compiled import Measure, slot_of
 from engine.core.digest import digest
 from engine.core.examples import IN_FORCE_AFTER_MS, Example, Number, numbers_in, who_of
 from engine.core.fields import field_getter

@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 
 from engine.core.asking import Asking
-from engine.core.conditions import Compiled, Measure, compile_condition, formula_of, is_of_limits, measure_of
+from engine.core.compiled import Compiled, Measure, formula_of, is_of_limits, measure_of, told_of
+from engine.core.conditions import compile_condition
 from engine.core.digest import digest
 from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
+from engine.core.lateness import lateness_of
 from engine.core.meanings import held_against, most_in_a_row
 from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.memories import Memories, asking_of, version_of
@@ -28,7 +30,10 @@ from engine.core.teaching import ModelSpec
 from engine.core.treating import Treats, treats_of
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL
+from engine.spec.formula import FORMULA
+from engine.spec.judged import MODEL, hears_models
 from engine.spec.members import APPROVED, DECLINED, guard_of
+from engine.spec.profile import PROFILE, reads_profile
 from engine.spec.types import (
     AllOf,
     AnyOf,
@@ -88,7 +93,7 @@ class Ops(msgspec.Struct, frozen=True):
 
 class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything watched about one kind of entity. `armed` are the detectors that need a timer from first sight on,
-    `clauses` those of its detectors that concern each of its members.
+    `clauses` those of its detectors that concern each of its members, `of_profiles` what a profile may make true.
     """
 
     kind: str
@@ -99,12 +104,14 @@ class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: Ops
     wanted: Wanted
     clauses: tuple[Clause, ...] = ()
+    of_profiles: tuple[Judge, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`kinds` by entity kind. `detectors` are the names by index. `all_events` are the kinds that want every event.
 
-    `heard` are the event types that deciding wants, besides profiles. `models` are those that are asked, by their ids.
+    `heard` are the event types that deciding wants, besides profiles. `models` are those that are asked, by their ids;
+    `judged` are those of them of which detectors want to hear how good they are. No row brings that.
     """
 
     configuration: Configuration
@@ -115,11 +122,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     streams_of: Mapping[str, tuple[str, ...]]
     heard: frozenset[str] = frozenset()
     models: Mapping[str, ModelSpec] = {}
+    judged: Mapping[str, ModelSpec] = {}
 
     @property
     def watched(self) -> Watched:
         """What a router has to know of it."""
-        return Watched(self.all_events, self.by_event, self.heard)
+        profiled = frozenset(kind for kind, plan in self.kinds.items() if plan.of_profiles)
+        return Watched(self.all_events, self.by_event, self.heard, profiled)
 
 
 def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
@@ -133,15 +142,19 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
     compilers = {kind: _KindCompiler(kind, configuration, plugins, guards, models) for kind in by_kind}
     kinds = {kind: compilers[kind].compile(each) for kind, each in by_kind.items()}
     kinds |= {kind: made for group in [*kinds.values()] for kind, made in _drawer_kinds(group).items()}
+    is_told = hears_models(configuration.project, configuration.detectors)
+    fed = {kind: plan for kind, plan in kinds.items() if not (is_told and kind == MODEL)}
+    asked = {name: models[name] for name in sorted(models)}
     return Plan(
         configuration=configuration,
         kinds=kinds,
         detectors=tuple(spec.name for spec, _is_for in detectors),
-        all_events=frozenset(kind for kind, plan in kinds.items() if plan.armed or ANY_EVENT in plan.by_event),
-        by_event=_kinds_by_event(kinds),
+        all_events=frozenset(kind for kind, plan in fed.items() if plan.armed or ANY_EVENT in plan.by_event),
+        by_event=_kinds_by_event(fed),
         streams_of=_streams_by_event(configuration),
         heard=heard_types(configuration),
-        models={name: models[name] for name in sorted(models)},
+        models=asked,
+        judged={name: model for name, model in asked.items() if is_told and not model.is_of_peers},
     )
 
 
@@ -185,13 +198,6 @@ def _streams_by_event(configuration: Configuration) -> dict[str, tuple[str, ...]
     return {event: tuple(names) for event, names in found.items()}
 
 
-def _lateness(configuration: Configuration, events: tuple[str, ...]) -> int:
-    """The longest of the streams that carry these events; a stream that does not list its events may carry any."""
-    streams = configuration.project.streams
-    carrying = [s.lateness_ms for s in streams if not s.events or not set(s.events).isdisjoint(events)]
-    return max(carrying or [s.lateness_ms for s in streams] or [0])
-
-
 class _KindCompiler:
     """Collects the trackers of one kind of entity while its detectors are compiled."""
 
@@ -232,6 +238,7 @@ class _KindCompiler:
             otherwise=by_event.get(ANY_EVENT, Ops()),
             wanted=Wanted(_layout(self._kind, trackers), trackers, detectors),
             clauses=clauses,
+            of_profiles=tuple(judge for judge in judges if reads_profile(judge.spec)),
         )
 
     def _clauses(self, specs: list[tuple[int, DetectorSpec]]) -> tuple[Clause, ...]:
@@ -252,7 +259,7 @@ class _KindCompiler:
         shared: dict[tuple[object, ...], dict[tuple[str, Any], int]] = defaultdict(dict)
         for spec in specs:
             for measure in spec.watch:
-                if measure.inputs:
+                if measure.inputs or measure.word == PROFILE:
                     continue
                 kind = self._measure_kind(measure)
                 uses = shared[(type(kind).__qualname__, *kind.share_key(measure.word, measure.options))]
@@ -290,7 +297,7 @@ class _KindCompiler:
             spec=spec,
             when=only_for(when, self._guards[index]),
             resolve_when=resolve,
-            lateness_ms=_lateness(self._configuration, events),
+            lateness_ms=lateness_of(self._configuration.project, spec, events),
             measures=tuple(measures.values()),
             at=tuple(at),
             is_steady=resolve is None and is_of_limits(when.quick),
@@ -301,25 +308,35 @@ class _KindCompiler:
         )
 
     def _measures_of(self, spec: DetectorSpec) -> dict[str, Measure]:
-        """Those of events first, then formulas, then what learns from either, and what is usual for any of them."""
-        found: dict[str, Measure] = {}
+        """Those of events and profiles first, then formulas over them, then what learns from either, and formulas over
+        that; and what is usual for any of them.
+        """
+        found = {measure.name: self._plain(measure) for measure in spec.watch if not measure.inputs}
+        self._add_formulas(spec, found)
         for measure in spec.watch:
-            if not measure.inputs:
-                shared = self._measures[(measure.word, measure.options)]
-                found[measure.name] = msgspec.structs.replace(shared, name=measure.name)
-        for measure in spec.watch:
-            if measure.word == "formula":
-                parts = [found[name] for name in measure.inputs]
-                found[measure.name] = formula_of(measure.name, parts, measure.options.evaluate)
-        for measure in spec.watch:
-            if measure.inputs and measure.word != "formula":
+            if measure.inputs and measure.word != FORMULA:
                 learned = self._memories.learned(measure, spec, found)
                 found |= {name: each for name, each in learned.items() if name not in found}
+        self._add_formulas(spec, found)
         for name in held_against("usual", spec):
             found[USUAL + name] = self._memories.usual(name, spec, found, self._in_a_row)
         for name in held_against("peers", spec):
             found[PEERS + name] = self._memories.peers(name, spec, found, self._in_a_row)
         return found
+
+    def _plain(self, measure: MeasureSpec) -> Measure:
+        if measure.word == PROFILE:
+            return told_of(measure.name, measure.options.field)
+        shared = self._measures[(measure.word, measure.options)]
+        return msgspec.structs.replace(shared, name=measure.name, period=measure.period)
+
+    def _add_formulas(self, spec: DetectorSpec, found: dict[str, Measure]) -> None:
+        """Those whose parts are all there by now."""
+        for measure in spec.watch:
+            if measure.word == FORMULA and measure.name not in found and found.keys() >= set(measure.inputs):
+                parts = [found[name] for name in measure.inputs]
+                made = formula_of(measure.name, parts, measure.options.evaluate)
+                found[measure.name] = msgspec.structs.replace(made, period=measure.period)
 
     def _kept_condition(self, spec: Kept) -> tuple[int, Condition]:
         known = self._kept.get((spec.word, spec.options))
@@ -360,14 +377,15 @@ def _periods_needed(spec: DetectorSpec, measure: str) -> int:
 def _periods_in(condition: ConditionSpec, measure: str, spec: DetectorSpec) -> int:
     if isinstance(condition, AllOf | AnyOf):
         return max((_periods_in(part, measure, spec) for part in condition.parts), default=1)
-    if isinstance(condition, Compare) and measure in _named(condition.measure, spec):
-        return max(1, condition.in_a_row)
+    if isinstance(condition, Compare):
+        named = (*_named(condition.measure, spec), *_named(condition.limit_of, spec))
+        return max(1, condition.in_a_row) if measure in named else 1
     return 1
 
 
 def _named(measure: str, spec: DetectorSpec) -> tuple[str, ...]:
     """The measure itself, or those that a formula of this name reads."""
     for watched in spec.watch:
-        if watched.name == measure and watched.word == "formula":
+        if watched.name == measure and watched.word == FORMULA:
             return tuple(watched.options.names)
     return (measure,)

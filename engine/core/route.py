@@ -65,12 +65,14 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 class Watched(msgspec.Struct, frozen=True):
     """What detectors want: entity kinds that get every event, and the kinds that get an event of a type.
 
-    `heard` are the types that deciding wants, whatever the stream: they are written to their unit as well.
+    `heard` are the types that deciding wants, whatever the stream: they are written to their unit as well. `profiled`
+    are kinds that need their profiles, whether or not an event is for them.
     """
 
     all_events: frozenset[str] = frozenset()
     by_event: Mapping[str, tuple[str, ...]] = {}
     heard: frozenset[str] = frozenset()
+    profiled: frozenset[str] = frozenset()
 
 
 class RouterChanges(msgspec.Struct, frozen=True):
@@ -112,7 +114,7 @@ class Flow:
 
     def _wanting(self, event_type: str) -> tuple[str, ...]:
         kinds = self._watched.all_events | set(self._watched.by_event.get(event_type, ()))
-        anywhere = self._watched.all_events.union(*self._watched.by_event.values())
+        anywhere = self._watched.all_events.union(self._watched.profiled, *self._watched.by_event.values())
         if self.is_profile and self.spec.describes in anywhere:
             kinds |= {self.spec.describes}
         return tuple(sorted(kinds))

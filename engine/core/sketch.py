@@ -1,9 +1,10 @@
 """What a text is about, as a few short digests instead of the text, and how alike two such sketches are.
 
-A text is taken apart into the runs of four letters in its words, so that an ending, a plural or a spelling mistake
-costs little and a long word counts for more than a short one. The commonest words of English and German, numbers,
-links and names after an @ are left out. Of the runs' digests the smallest are kept, always by the same rule, so the
-share that two texts have in common can be told from those few (the bottom-k sketch of Cohen and Kaplan, 2007).
+A text is taken apart into the runs of four letters in its words (of two in dense scripts, such as Chinese), so that an
+ending, a plural or a spelling mistake costs little and a long word counts for more than a short one. The commonest
+words of English and German, numbers, links and names after an @ are left out. Of the runs' digests the smallest are
+kept, always by the same rule, so the share that two texts have in common can be told from those few (the bottom-k
+sketch of Cohen and Kaplan, 2007).
 
 A sketch holds no order, no numbers and no names after an @. It is still about what somebody wrote, and who tried hard
 could guess words of it, as there are not so many runs of four letters: it is kept and forgotten like any other memory.
@@ -18,9 +19,11 @@ from collections.abc import Collection, Iterator, Sequence
 import xxhash
 
 # Whoever changes how a text is taken apart changes this, so that old and new sketches are never compared.
-TAKEN_APART = 1
+TAKEN_APART = 2
 KEPT = 48  # digests of one text, five bytes each on disk
 LETTERS = 4
+# Where a sign is a syllable or a word, or words are not told apart: Thai to Lao, kana, Han, Hangul.
+_DENSE, DENSE_LETTERS = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"), 2
 READ_CHARS = 8_000  # what comes after is not read: a long text has said what it is about by then
 LONGEST_WORD = 40
 
@@ -96,12 +99,17 @@ def is_word(written: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Without the differences between letters that mean the same."""
-    return unicodedata.normalize("NFKC", text).replace(_TYPESET, "'").lower()
+    """Without the differences between letters that mean the same, and without signs on letters that are no part of one,
+    as the vowels of Hindi or Arabic are: a word would end at each.
+    """
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKC", text).replace(_TYPESET, "'").lower()
+    return "".join(letter for letter in text if letter.isascii() or unicodedata.category(letter)[0] != "M")
 
 
 def _runs(word: str) -> Iterator[str]:
     """Its beginning and its end are told from its middle."""
-    line = f" {word} "
-    for start in range(max(1, len(line) - LETTERS + 1)):
-        yield line[start : start + LETTERS]
+    line, letters = f" {word} ", DENSE_LETTERS if _DENSE.search(word) else LETTERS
+    for start in range(max(1, len(line) - letters + 1)):
+        yield line[start : start + letters]

@@ -8,6 +8,7 @@ import msgspec
 
 from engine.core.crowds import Crowd, forget_who
 from engine.core.examples import PER_MEASURE, Number, Snapshot, numbers_of
+from engine.core.judged import Judged
 from engine.core.kept import Shelf
 from engine.core.models.classifiers import Classifier, stamp_of
 from engine.core.models.track import Track, noted, ranked
@@ -52,7 +53,8 @@ class Teaching(msgspec.Struct, array_like=True):
     values by segment, `refused` counts those of segments for which there was no room.
 
     `stamps` are the versions of code that `learned` is from. `rebuilt` are the learners that were taught from kept
-    answers, each with how many, and `kept` is how many are kept now.
+    answers, each with how many, and `kept` is how many are kept now. `judged` says how good each learner was on
+    the newest day.
     """
 
     format: int = FORMAT
@@ -73,6 +75,7 @@ class Teaching(msgspec.Struct, array_like=True):
     stamps: dict[str, str] = {}
     rebuilt: dict[str, int] = {}
     kept: int = 0
+    judged: dict[str, Judged] = {}
 
     def lacks(self, learner: str) -> bool:
         """Is there nothing of this learner that the present code can go on from?"""
@@ -80,7 +83,7 @@ class Teaching(msgspec.Struct, array_like=True):
 
     def drop(self, learner: str) -> None:
         """Forget all that is of one learner."""
-        for known in (self.learned, self.tracks, self.stamps, self.rebuilt):
+        for known in (self.learned, self.tracks, self.stamps, self.rebuilt, self.judged):
             known.pop(learner, None)
 
 
@@ -143,7 +146,8 @@ def snapshot_of(spec: ModelSpec, teaching: Teaching, learners: Mapping[str, Clas
     """What is given away of it."""
     known = teaching.version, at, teaching.examples, teaching.yes
     learned = {name: learner.frozen() for name, learner in learners.items()}
-    return Snapshot(spec.id, *known, teaching.means, learned, list(teaching.lows), list(teaching.highs))
+    ends = list(teaching.lows), list(teaching.highs)
+    return Snapshot(spec.id, *known, teaching.means, learned, *ends, judged=teaching.judged)
 
 
 def _ends(further: Callable[[float, float], float], ends: list[Number], values: Sequence[Number]) -> list[Number]:

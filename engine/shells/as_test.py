@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from engine.core.fanout import ASK
+from engine.core.matching import read_path
 from engine.core.plan import Plan
 from engine.core.route import Router, Watched
 from engine.core.unit_state import UnitState
@@ -21,6 +22,8 @@ from engine.shells.sources import read_all
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
 from engine.shells.trials import decided_in
+from engine.spec.judged import JUDGED, MODEL, makes_models
+from engine.spec.profile import PROFILE
 from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.types import AttributeTest, DetectorSpec, ProjectSpec, StreamSpec
 
@@ -43,6 +46,8 @@ def as_test(store: Store, plan: Plan, plugins: Plugins, detector: str, key: str,
     spec = next((one for one in plan.configuration.detectors if one.name == detector), None)
     if spec is None:
         raise OperatorError(f"there is no detector {detector!r}; there are: {', '.join(sorted(plan.detectors))}")
+    if spec.per == MODEL and makes_models(plan.configuration.project):
+        raise OperatorError(f"{detector} hears of models, which is in no file; write rows of {JUDGED} for its test")
     opened = [s for s in store.signals(detector, key) if s.state == "firing" and (at is None or s.at <= at)]
     fired = [s for s in opened if not _asks(s)]
     if not fired:
@@ -116,12 +121,13 @@ def _known(spec: DetectorSpec, signal: Signal, unit: UnitState) -> dict[str, Jso
     """What the detector asks of profiles, as `with:` has it."""
     asked = {(test.entity, test.test.path) for test in (*spec.only_if, *spec.unless) if isinstance(test, AttributeTest)}
     asked |= {(signal.entity, "time_zone")}
+    asked |= {(signal.entity, measure.options.field) for measure in spec.watch if measure.word == PROFILE}
     found: dict[str, Json] = {}
     for kind, path in sorted(asked):
         own = kind == signal.entity
         known = signal.attributes if own else unit.attributes.get(f"{kind}:{signal.related.get(kind, '')}", {})
-        if known.get(path) is not None:
-            found[f"{kind}.{path}"] = known[path]
+        if (value := read_path(known, path)) is not None:
+            found[f"{kind}.{path}"] = value
             if not own:
                 found[kind] = signal.related[kind]
     return found

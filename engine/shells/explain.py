@@ -192,6 +192,8 @@ def told(reading: Reading) -> str:
     if not reading.comparator:
         return f"{reading.measure} is {value}"
     row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row > 1 else ""
+    if reading.limit_of:
+        limit = f"{reading.limit_of}, which is not known" if reading.limit is None else f"{reading.limit_of} {limit}"
     return f"{reading.measure} is {value}, {_compared(reading)} {limit}{row}: {_verdict(reading)}"
 
 

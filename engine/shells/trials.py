@@ -14,6 +14,7 @@ from engine.core.plan import compile_plan
 from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
+from engine.spec.judged import MODEL, hears_models
 from engine.spec.policies import ConsentSpec, Policies
 from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.types import Configuration, DetectorSpec, EntitySpec, Place, ProjectSpec, StreamSpec
@@ -21,6 +22,8 @@ from engine.spec.types import Configuration, DetectorSpec, EntitySpec, Place, Pr
 EVENTS = "given"
 PROFILES = "with"
 VARIANT = "variant"
+# The type of a profile event that does not name one.
+PROFILE_EVENT = "profile.updated"
 PERSON = "customer"
 ACCOUNTS = ("account",)
 
@@ -63,6 +66,7 @@ class _Run:
         live = msgspec.structs.replace(detector, mode=Mode.LIVE)
         cast = configuration.detectors if test.rules else (live,)
         project = _stage(configuration.project, cast, test)
+        self._project = configuration.project
         self._scoring = _scoring(configuration.project)
         tried = settled(configuration, _arms(test))
         plan = compile_plan(msgspec.structs.replace(tried, detectors=cast, project=project), plugins)
@@ -74,7 +78,7 @@ class _Run:
         self._refused: list[DeadLetter] = []
 
     def failures(self) -> Iterator[str]:
-        rows = sorted(_rows(self._test, self._profiled, self._scoring), key=lambda row: row[0])
+        rows = sorted(_rows(self._test, self._project, self._profiled, self._scoring), key=lambda row: row[0])
         end = max([at for at, _stream, _fields in rows] + [e.at for e in self._test.expect])
         fed = 0
         for expected in sorted(self._test.expect, key=lambda e: end if e.at < 0 else e.at):
@@ -125,7 +129,10 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
     said = consent_events(project.policies.consent) if test.rules else ()
     described = {name.split(".")[0] for name in test.profile if "." in name} - {VARIANT}
     described |= {PERSON} if said else set()
-    events = tuple(dict.fromkeys(event for given in test.given for event in given.events if event not in said))
+    told = {(event, _described_by(project, given, event)) for given in test.given for event in given.events}
+    described |= {kind for _event, kind in told if kind}
+    beside = {*said, *(event for event, kind in told if kind)}
+    events = tuple(dict.fromkeys(event for given in test.given for event in given.events if event not in beside))
     watched = tuple(event for spec in cast for event in spec.events)
     given = StreamSpec(name=EVENTS, events=events + watched, lateness_ms=0)
     scoring = [
@@ -135,15 +142,30 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
     ]
     profiles = [
         StreamSpec(
-            name=f"{PROFILES}:{kind}", family="profile", describes=kind, lateness_ms=0, events=("profile", *said)
+            name=f"{PROFILES}:{kind}",
+            family="profile",
+            describes=kind,
+            lateness_ms=0,
+            events=("profile", *said, *sorted({event for event, whose in told if whose == kind})),
         )
         for kind in sorted(described) or [cast[0].per]
     ]
     streams = (given, *scoring, *profiles)
-    staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=streams)
+    entities = _plain_entities(project.entities)
+    if hears_models(project, cast):
+        entities = (*entities, EntitySpec(kind=MODEL, fields=(MODEL,)))
+    staged = msgspec.structs.replace(project, entities=entities, streams=streams)
     if test.rules:
         return staged
     return msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))
+
+
+def _described_by(project: ProjectSpec, given: TestGiven, event: str) -> str:
+    """Whose profile a row tells: of the first stream with such profiles whose entity it names; "" if it is none."""
+    for stream in project.streams:
+        if event in (stream.events or (PROFILE_EVENT,)) and stream.describes in given.fields:
+            return stream.describes
+    return ""
 
 
 def consent_events(spec: ConsentSpec | None) -> tuple[str, ...]:
@@ -175,7 +197,7 @@ def _scoring(project: ProjectSpec) -> dict[str, str]:
 
 
 def _rows(
-    test: DetectorTest, profiled: Collection[str], scoring: Mapping[str, str]
+    test: DetectorTest, project: ProjectSpec, profiled: Collection[str], scoring: Mapping[str, str]
 ) -> Iterator[tuple[int, str, dict[str, Json]]]:
     """(time, stream, fields) of everything the test gives: first the profiles, then the events."""
     yield from _profiles(test)
@@ -184,7 +206,8 @@ def _rows(
         for at, event, number in _moments(given, test.start):
             counter += 1
             fields: dict[str, Json] = {"id": f"given-{counter}", "event": event, "at": at}
-            stream = f"{PROFILES}:{PERSON}" if event in profiled else scoring.get(event, scoring[""])
+            whose = PERSON if event in profiled else _described_by(project, given, event)
+            stream = f"{PROFILES}:{whose}" if whose else scoring.get(event, scoring[""])
             yield at, stream, fields | {name: _numbered(value, number) for name, value in given.fields.items()}
 
 

@@ -9,10 +9,12 @@ import msgspec
 
 from engine.model import Scalar
 from engine.ports import Comparator
+from engine.spec.against import Held, against
 from engine.spec.departures import Departs
 from engine.spec.filters import ORDERED, Refused, comparator, limit
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.peers import BY_PEERS, PERIODS_OF_PEERS
+from engine.spec.profile import PROFILE
 from engine.spec.reading import read
 from engine.spec.report import LATER, either, listed, near
 from engine.spec.types import AllOf, AnyOf, Compare, ConditionSpec, Kept
@@ -56,7 +58,7 @@ def _all_of(parts: list[ConditionSpec]) -> ConditionSpec:
 def _part(key: ScalarNode, value: Node, measures: Mapping[str, Measure], world: World) -> ConditionSpec | None:
     kinds = world.condition_kinds()
     if key.text in measures:
-        return _compared(measures[key.text], value, world)
+        return _compared(measures[key.text], value, measures, world)
     if key.text == "any_of":
         return _any_of(value, measures, world)
     if key.text in kinds:
@@ -92,7 +94,7 @@ def _kept(word: str, node: Node, world: World) -> ConditionSpec | None:
 # ---- a measure and its limits
 
 
-def _compared(measure: Measure, node: Node, world: World) -> ConditionSpec | None:
+def _compared(measure: Measure, node: Node, measures: Mapping[str, Measure], world: World) -> ConditionSpec | None:
     if not isinstance(node, MappingNode):
         told = f"a {shape(node)}" if isinstance(node, ListNode) else shown(node)
         message = f"write how '{measure.name}' is compared, as in {{at_least: 5}}, not {told}"
@@ -101,7 +103,8 @@ def _compared(measure: Measure, node: Node, world: World) -> ConditionSpec | Non
     before = world.report.errors
     periods = _in_a_row(measure, node.get(IN_A_ROW), world)
     entries = [entry for entry in node if entry.key.text != IN_A_ROW]
-    parts = [_compare(measure, key, value, periods, world) for key, value in entries]
+    held = Held(measure=measure, periods=periods, measures=measures)
+    parts = [_compare(held, key, value, world) for key, value in entries]
     if not entries:
         world.report.error(node, "bad-condition", f"'{measure.name}' is held against nothing - add at_least or below")
     if world.report.errors > before:
@@ -118,35 +121,54 @@ def _in_a_row(measure: Measure, node: Node | None, world: World) -> int:
     elif measure.word in world.learned_kinds():
         message = f"in_a_row counts periods, which {measure.word} has none of - write 'for: 1d' beside 'when' instead"
         world.report.error(node, "bad-in-a-row", message)
+    elif measure.word == PROFILE:
+        world.report.error(node, "bad-in-a-row", _timeless(measure, "in_a_row counts whole periods"))
     elif measure.spec is not None and not measure.period:
         fault = f"in_a_row counts whole periods - give '{measure.name}' every: 1d or every: 1w"
         world.report.error(node, "bad-in-a-row", f"{fault} instead of a {_span_word(measure)}")
     return periods
 
 
+def _timeless(measure: Measure, told: str) -> str:
+    return f"{told}, and '{measure.name}' is what a profile says now"
+
+
 def _span_word(measure: Measure) -> str:
     return measure.word if measure.spec is not None and measure.spec.inputs else "sliding window"
 
 
-def _compare(measure: Measure, key: ScalarNode, node: Node, periods: int, world: World) -> ConditionSpec | None:
+def _compare(held: Held, key: ScalarNode, node: Node, world: World) -> ConditionSpec | None:
+    measure, periods = held.measure, held.periods
     if key.text in (*BY_USUAL, *BY_PEERS):
         return _departs(measure, key, node, periods, world)
     word = comparator(key, world.scope)
     if word is None:
         return None
-    against = _limit(measure, word, node, world)
-    if isinstance(against, Refused):
-        return None
-    return Compare(measure=measure.name, comparator=word, limit=against, in_a_row=periods)
+    found = None if _is_a_part(node, word, held) else against(held, word, node, world)
+    if found is None:
+        limit = _limit(measure, word, node, world)
+        found = limit if isinstance(limit, Refused) else Compare(measure=measure.name, comparator=word, limit=limit)
+    return None if isinstance(found, Refused) else msgspec.structs.replace(found, in_a_row=periods)
+
+
+def _is_a_part(node: Node, word: Comparator, held: Held) -> bool:
+    """Is it `40%` or `p99`, and no measure's name?"""
+    text = node.value if isinstance(node, ScalarNode) else None
+    if word not in ORDERED or not isinstance(text, str) or text in held.measures:
+        return False
+    return bool(_PERCENTILE.fullmatch(text) or _PERCENT.fullmatch(text))
 
 
 def _departs(measure: Measure, key: ScalarNode, node: Node, periods: int, world: World) -> ConditionSpec | None:
-    against = against_of(key)
+    past = against_of(key)
+    if measure.word == PROFILE:
+        world.report.error(key, f"bad-{past}", _timeless(measure, "what is usual is told from whole periods"))
+        return None
     if measure.spec is not None and not measure.period:
         fault = f"what is usual is told from whole periods - give '{measure.name}' every: 1d or every: 1w"
-        world.report.error(key, f"bad-{against}", f"{fault} instead of a {_span_word(measure)}")
+        world.report.error(key, f"bad-{past}", f"{fault} instead of a {_span_word(measure)}")
         return None
-    if against == "peers" and measure.spec is not None and measure.period not in PERIODS_OF_PEERS:
+    if past == "peers" and measure.spec is not None and measure.period not in PERIODS_OF_PEERS:
         fault = f"peers are heard once a day - give '{measure.name}' {either(f'every: {p}' for p in PERIODS_OF_PEERS)}"
         world.report.error(key, "bad-peers", f"{fault} instead of {measure.period}")
         return None
@@ -209,7 +231,10 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 def used_by(condition: ConditionSpec) -> Used:
     """The measures compared in a condition, and the options of the kinds in it."""
     match condition:
-        case Compare() | Departs():
+        case Compare():
+            named = (condition.measure, *([condition.limit_of] if condition.limit_of else []))
+            return Used(measures=frozenset(named), options=())
+        case Departs():
             return Used(measures=frozenset((condition.measure,)), options=())
         case Kept():
             return Used(measures=frozenset(), options=(condition.options,))

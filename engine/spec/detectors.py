@@ -9,6 +9,7 @@ import msgspec
 
 from engine.model import DAY_MS, Mode, Severity
 from engine.ports import As
+from engine.spec.against import numbers_wanted
 from engine.spec.choices import ReadChoices, read_choices
 from engine.spec.conditions import Used, read_condition, used_by
 from engine.spec.departures import CHANCE, PeersSpec, UsualSpec, why_names
@@ -16,9 +17,11 @@ from engine.spec.digest import version_of
 from engine.spec.eligibility import read_eligibility
 from engine.spec.fanout import is_for_each, read_for_each
 from engine.spec.formula import Formula
+from engine.spec.lateness import judge_lateness
 from engine.spec.members import ForEach
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.peers import read_peers
+from engine.spec.profile import judge_profiles
 from engine.spec.reading import RAW, Written, event_types, read
 from engine.spec.report import unknown
 from engine.spec.tests import read_tests
@@ -82,6 +85,8 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     _judge_entity(written, world)
     when = read_condition(document.when, measures, world) if "when" in written.nodes else None
     resolve = None if document.resolve_when is None else read_condition(document.resolve_when, measures, world)
+    sound = {name: measure.spec for name, measure in measures.items() if measure.spec}
+    judge_profiles(sound, numbers_wanted(measures, _those(when, resolve), world), document.per, world)
     usual, peers = _usual(document, measures, _those(when, resolve), world)
     told = frozenset(measures) | usual_names(_those(when, resolve))
     told |= why_names({name: measure.word for name, measure in measures.items()})
@@ -103,6 +108,7 @@ def read_detector(node: MappingNode, world: World) -> ReadDetector:
     spec = _spec(node, document, measures, when, resolve)
     spec = msgspec.structs.replace(spec, only_if=only_if, unless=unless, plays=tuple(then.plays), tests=tests)
     spec = msgspec.structs.replace(spec, usual=usual, peers=peers)
+    judge_lateness(spec, measures, written.nodes["when"], world)
     spec = msgspec.structs.replace(spec, choices=then.asked, first_of=then.first_of, for_each=for_each)
     return msgspec.structs.replace(found, spec=spec)
 
@@ -186,6 +192,8 @@ def _warn_unused(measures: Mapping[str, Measure], used: frozenset[str], world: W
 
 def _judge_chances(measures: Mapping[str, Measure], compared: frozenset[str], world: World) -> None:
     """Only what a condition holds against a limit is looked at again and again, and so only that is ever asked."""
+    reckoned = {name: measure.spec.inputs for name, measure in measures.items() if measure.spec}
+    compared |= {name for each in compared for name in reckoned.get(each, ())}
     for name, measure in measures.items():
         if measure.word == CHANCE and name not in compared:
             fault = f"nothing asks for '{name}' - hold it against a limit under 'when', as in {name}: {{at_least: 70%}}"

@@ -16,6 +16,7 @@ import msgspec
 
 from engine.model import Scalar
 
+FORMULA = "formula"
 MOST_CHARS = 200
 MOST_NODES = 64
 # Beyond this, whole numbers and floats no longer agree; nothing that is counted gets there.

@@ -22,6 +22,7 @@ from engine.spec.detectors import DetectorDocument
 from engine.spec.experiments import ArmDocument, ExperimentDocument
 from engine.spec.fanout import ForEachDocument
 from engine.spec.filters import COMPARATORS, ORDERED, StepDocument, Times
+from engine.spec.formula import FORMULA
 from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
@@ -32,6 +33,7 @@ from engine.spec.peers import BY_PEERS, PeersDocument
 from engine.spec.play_parts import SENTENCES, ResourceDocument
 from engine.spec.plays import PlayDocument
 from engine.spec.priority import ContextDocument
+from engine.spec.profile import PROFILE, ProfileOptions
 from engine.spec.project import EntityDocument, ProjectDocument, SinkOptions
 from engine.spec.project_messages import HumanDocument, LinksDocument, TeamDocument
 from engine.spec.quiet import QuietDocument
@@ -45,7 +47,7 @@ from engine.spec.tests import ExpectDocument, TestDocument
 from engine.spec.texts import TextDocument
 from engine.spec.usual import BY_USUAL, UsualDocument
 from engine.spec.values import DURATION_PATTERN, PERIODS
-from engine.spec.watch import FORMULA, NAME
+from engine.spec.watch import NAME
 from engine.spec.world import World
 
 Schema = dict[str, Json]
@@ -76,8 +78,12 @@ def _limits(ordered: Schema) -> Schema:
 
 
 ATTRIBUTE: Schema = {"anyOf": [SCALAR, _some(SCALAR), _comparing(_limits({"type": "number"}))]}
+# A number, a part like 40%, a percentile like p99, or the name of another measure.
 LIMIT: Schema = {
-    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?[0-9]+(\.[0-9]+)?\s*%|p[0-9]{1,2}(\.[0-9]+)?)$"}]
+    "anyOf": [
+        {"type": "number"},
+        {"type": "string", "pattern": rf"^(-?[0-9]+(\.[0-9]+)?\s*%|p[0-9]{{1,2}}(\.[0-9]+)?|{NAME.pattern})$"},
+    ]
 }
 OF_USUAL: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(%|sd)$", "examples": ["40%", "3sd"]}
 COMPARE: Schema = _comparing(_limits(LIMIT), **dict.fromkeys((*BY_USUAL, *BY_PEERS), OF_USUAL), in_a_row=COUNT)
@@ -297,6 +303,7 @@ def _watch(world: World) -> Schema:
     }
     options = {word: kind.options for word, kind in world.measure_kinds().items()}
     options |= {word: kind.options for word, kind in world.learned_kinds().items()}
+    options[PROFILE] = ProfileOptions
     kinds = [_object(each, word=word) for word, each in sorted(options.items())]
     return {
         "type": "object",

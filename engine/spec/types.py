@@ -51,12 +51,16 @@ class MeasureSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compare(msgspec.Struct, frozen=True, kw_only=True):
-    """A measure held against a limit; with `in_a_row` n, in each of the last n closed periods (0 = now)."""
+    """A measure held against a limit; with `in_a_row` n, in each of the last n closed periods (0 = now).
+
+    With `limit_of`, the limit is what that measure says, and `limit` is None.
+    """
 
     measure: str
     comparator: Comparator
     limit: Scalar | tuple[Scalar, ...]
     in_a_row: int = 0
+    limit_of: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,9 @@ import msgspec
 from engine.model import HOUR_MS
 from engine.ports import AnyKind, As, LearnedKind, OfPeriods
 from engine.spec.departures import PEERS, USUAL, WHY
-from engine.spec.formula import FormulaError, parse
+from engine.spec.formula import FORMULA, FormulaError, parse
 from engine.spec.nodes import MappingNode, Node, ScalarNode
+from engine.spec.profile import PROFILE, read_profile
 from engine.spec.reading import Written, options_of, read
 from engine.spec.report import LATER, listed, near, unknown
 from engine.spec.types import MeasureSpec
@@ -19,9 +20,10 @@ from engine.spec.values import text
 from engine.spec.wording import NAMES as TEXT_NAMES
 from engine.spec.world import World
 
-FORMULA = "formula"
 MOST_PANES = 1_000
 STEPS, LEAST_STEP_MS = 12, 1_000
+# What a measure is made of: events or a profile; arithmetic over those; either, learned from; and arithmetic over that.
+PLAIN, ARITHMETIC, LEARNS, AFTER_LEARNING = range(4)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -49,23 +51,22 @@ def read_watch(node: Node | None, world: World) -> dict[str, Measure]:
         world.report.error(node, "wrong-type", "name each measure, as in logins: {count: usage.login, over: 7d}")
         return {}
     measures = {key.text: _measure(key, value, world) for key, value in node}
-    # A formula reads measures of events, and what learns reads both, so each finds what it reads judged already.
-    for rank in (_of_events, _of_arithmetic, _that_learns):
-        chosen = {name: measure for name, measure in measures.items() if rank(measure, world)}
-        measures |= {name: _judged(measure, measures, world) for name, measure in chosen.items()}
+    # A formula reads any but formulas, and what learns reads any but what learns or reads such, so that each finds what
+    # it reads judged already.
+    ranks = {name: _rank(measure, measures, world) for name, measure in measures.items()}
+    for rank in range(AFTER_LEARNING + 1):
+        chosen = {name: measure for name, measure in measures.items() if ranks[name] == rank}
+        measures |= {name: _judged(measure, measures, ranks, world) for name, measure in chosen.items()}
     return measures
 
 
-def _of_events(measure: Measure, world: World) -> bool:
-    return not _of_arithmetic(measure, world) and not _that_learns(measure, world)
-
-
-def _of_arithmetic(measure: Measure, world: World) -> bool:
-    return measure.word == FORMULA
-
-
-def _that_learns(measure: Measure, world: World) -> bool:
-    return measure.word in world.learned_kinds()
+def _rank(measure: Measure, measures: Mapping[str, Measure], world: World) -> int:
+    if measure.word in world.learned_kinds():
+        return LEARNS
+    if measure.word != FORMULA:
+        return PLAIN
+    read = [measures[name] for name in (measure.spec.inputs if measure.spec else ()) if name in measures]
+    return AFTER_LEARNING if any(each.word in world.learned_kinds() for each in read) else ARITHMETIC
 
 
 def _measure(key: ScalarNode, node: Node, world: World) -> Measure:
@@ -78,7 +79,10 @@ def _measure(key: ScalarNode, node: Node, world: World) -> Measure:
     word = _word(key, node, world)
     if word is None:
         return Measure(key=key)
-    spec = _formula(key, node, world) if word == FORMULA else _of_kind(key, word, node, world)
+    if word == FORMULA:
+        spec = _formula(key, node, world)
+    else:
+        spec = read_profile(key, node, world) if word == PROFILE else _of_kind(key, word, node, world)
     return Measure(key=key, word=word, spec=spec)
 
 
@@ -97,7 +101,7 @@ def _refuse_name(key: ScalarNode, world: World) -> None:
 
 def _word(key: ScalarNode, node: MappingNode, world: World) -> str | None:
     """The one word that says what kind of measure this is."""
-    words = [FORMULA, *world.measure_kinds(), *world.learned_kinds()]
+    words = [FORMULA, PROFILE, *world.measure_kinds(), *world.learned_kinds()]
     later = next((entry.key for entry in node if entry.key.text in LATER), None)
     if later:
         world.report.later(later, later.text)
@@ -170,16 +174,13 @@ def _formula(key: ScalarNode, node: MappingNode, world: World) -> MeasureSpec | 
         return None
 
 
-def _judged(measure: Measure, measures: Mapping[str, Measure], world: World) -> Measure:
+def _judged(measure: Measure, measures: Mapping[str, Measure], ranks: Mapping[str, int], world: World) -> Measure:
     """With what it reads: that must be there, and be of a kind that it can read, so that no order is needed."""
     if measure.spec is None or not measure.spec.inputs:
         return measure
-    learns = _that_learns(measure, world)
-    others = {
-        name: other
-        for name, other in measures.items()
-        if not _that_learns(other, world) and (learns or other.word != FORMULA)
-    }
+    learns = ranks[measure.name] == LEARNS
+    readable = (PLAIN, ARITHMETIC) if learns else (PLAIN, LEARNS)
+    others = {name: other for name, other in measures.items() if ranks[name] in readable}
     missing = [name for name in measure.spec.inputs if name not in others]
     for name in missing:
         if name in measures:
@@ -193,25 +194,31 @@ def _judged(measure: Measure, measures: Mapping[str, Measure], world: World) -> 
 
 
 def _cannot_read(measure: Measure, other: Measure, learns: bool) -> tuple[str, str]:
-    if learns:
-        return "bad-measure", f"'{other.name}' learns itself - '{measure.word}' reads measures that do not"
+    if not learns:
+        return "bad-formula", f"'{other.name}' is a formula itself - a formula reads measures that are none"
     if other.word == FORMULA:
-        return "bad-formula", f"'{other.name}' is a formula itself - a formula reads measures of events"
-    return "bad-formula", f"'{other.name}' learns from others - a formula reads measures of events"
+        told = f"'{other.name}' is worked out from what learns"
+        return "bad-measure", f"{told} - '{measure.word}' reads measures that do not"
+    return "bad-measure", f"'{other.name}' learns itself - '{measure.word}' reads measures that do not"
 
 
 def _calculated(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure]) -> Measure:
     """A formula has the period that all it reads have in common."""
-    periods = {each.period for each in inputs}
+    periods = periods_of(inputs)
     period = periods.pop() if len(periods) == 1 else ""
     return msgspec.structs.replace(measure, spec=msgspec.structs.replace(spec, period=period))
+
+
+def periods_of(inputs: Sequence[Measure]) -> set[str]:
+    """By which periods they are measured, "" for those that slide. What a profile says goes with any."""
+    return {each.period for each in inputs if each.word != PROFILE} or {""}
 
 
 def _sampled(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure], world: World) -> Measure:
     """What learns takes one sample per calendar period, or one per step where all it reads slides."""
     if any(each.spec is None for each in inputs):
         return measure
-    kind, periods = world.learned_kinds()[measure.word], {each.period for each in inputs}
+    kind, periods = world.learned_kinds()[measure.word], periods_of(inputs)
     found = msgspec.structs.replace(spec, step_ms=0 if periods != {""} else _step_of(kind, spec, inputs))
     problem = _unfit(measure, spec, inputs) or _unfit_for(kind, measure, found, inputs)
     if problem:
@@ -221,13 +228,14 @@ def _sampled(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure], wor
 
 
 def _unfit(measure: Measure, spec: MeasureSpec, inputs: Sequence[Measure]) -> tuple[str, str] | None:
-    periods = {each.period for each in inputs}
+    periods = periods_of(inputs)
     if len(periods) > 1:
-        names = " and ".join(f"'{each.name}'" for each in inputs)
+        names = " and ".join(f"'{each.name}'" for each in inputs if each.word != PROFILE)
         message = f"{names} are not measured over the same period - give them the same 'every', or 'over' to all"
         return "bad-measure", message
     if getattr(spec.options, "step", 0) and periods != {""}:
-        message = f"'step' is for sliding windows - '{inputs[0].name}' is looked at when its {inputs[0].period} is over"
+        dated = next(each for each in inputs if each.period)
+        message = f"'step' is for sliding windows - '{dated.name}' is looked at when its {dated.period} is over"
         return "unused-option", message
     return None
 
@@ -238,7 +246,11 @@ def _unfit_for(
     """What the kind has against these measures."""
     if not isinstance(kind, OfPeriods):
         return None
-    found = next(iter(kind.period_problems(measure.word, spec.options, inputs[0].period)), None)
+    period = next((each.period for each in inputs if each.period), "")
+    found = next(iter(kind.period_problems(measure.word, spec.options, period)), None)
+    if found and all(each.word == PROFILE for each in inputs):
+        message = f"'{inputs[0].name}' is what a profile says - '{measure.word}' reads measures of events"
+        return "bad-measure", message
     return (found.code, found.message) if found else None
 
 

@@ -166,3 +166,19 @@ def test_how_often_it_has_happened_before_is_known_of_whoever_comes_back(tmp_pat
         world.day(day, event)
     times = {asked(example): example.values[-1] for example in world.until(20)}
     assert (times[3.0], times[8.0], times[12.0]) == (0, 1, 2)
+
+
+def test_what_has_come_while_late_events_were_waited_for_is_of_the_question_and_not_of_its_answer(
+    tmp_path: Path,
+) -> None:
+    whole = small.PROJECT.replace("{from:", "{lateness: 6h, from:")
+    detector = DETECTOR.replace("chance_of: left", "chance_of: order")
+    plan = small.partition(tmp_path, detector, whole=whole).plan
+    world = World(tmp_path / "other", detector)
+    world.plan, world.chain = plan, Chain(plan)
+    world.router = Router(plan.configuration.project, plan.watched)
+    world.day(0.5, "order")
+    world.day(1.125, "order")  # three hours after a question was due
+    found = {asked(example): (example.values[0], example.happened) for example in world.until(8.5)}
+    assert found[1.125] == (2.0, False)
+    assert 1.0 not in found

@@ -116,10 +116,10 @@ def test_those_in_the_east_wait_for_those_in_the_west() -> None:
 
 
 def test_a_stream_that_comes_late_is_waited_for() -> None:
-    town = world(lateness_ms=30 * HOUR_MS)
+    town = world(lateness_ms=24 * HOUR_MS)
     days(town, {"acme": [10, 10, 10, 4, 10, 10, 10], **{key: [10] * 7 for key in OTHERS}})
     town.wait_until("12d")
-    assert town.fired() == [("acme", "6d 1h")]
+    assert town.fired() == [("acme", "6d")]
 
 
 def test_a_stalled_stream_is_no_drop_and_tells_nobody_anything() -> None:

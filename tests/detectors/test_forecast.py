@@ -11,7 +11,7 @@ import pytest
 from detectors.forecast import ForecastOf, Options
 from engine.core.state import Entity, Stalls
 from engine.model import DAY_MS, HOUR_MS, WEEK_MS, Scalar
-from engine.ports import Sampling
+from engine.ports import Joining, Sampling
 
 MONDAY = 1_767_571_200_000  # 2026-01-05
 SPRING_FORWARD = 1_774_746_000_000  # 2026-03-29 01:00 UTC, in Berlin
@@ -78,7 +78,7 @@ def test_so_many_are_not_exceeded_in_that_share_of_times(ahead: int, share: floa
         most = queue.take(MONDAY + (hour + 1) * HOUR_MS, count)
         came = sum(counts[hour + 1 : hour + 1 + ahead])
         if hour > 168 * 10 and most is not None and busy(hour + 1) > 1:
-            assert isinstance(most, float)
+            assert isinstance(most, int)
             kept.append(came <= most)
     assert share - 0.04 <= sum(kept) / len(kept) <= share + 0.09
 
@@ -88,7 +88,7 @@ def test_hundreds_an_hour_are_foreseen_as_well() -> None:
     said: Scalar = None
     for hour in range(168 * 4):
         said = queue.take(MONDAY + (hour + 1) * HOUR_MS, round(chance.gauss(400, 20)))
-    assert isinstance(said, float)
+    assert isinstance(said, int)
     assert 3_200 < said < 3_400
 
 
@@ -118,3 +118,37 @@ def test_a_day_on_which_nothing_was_known_is_not_learned() -> None:
     said = queue.learner.value(queue.slot)
     assert isinstance(said, float)
     assert math.isclose(said, 20, rel_tol=0.01)
+
+
+def test_the_busiest_hour_is_seen_hours_before_it_begins() -> None:
+    """At four in the morning the working day is eight hours long, and no hour of it is like the others' sum."""
+    busiest = Queue(ahead=8 * HOUR_MS, as_="busiest")
+    until = Queue(ahead=8 * HOUR_MS, as_="hours_until_busiest")
+    chance = random.Random(3)
+    for hour in range(168 * 6 + 29):  # until Tuesday at five
+        count = arrivals(chance, busy(hour) + (9 if hour % 24 == 10 else 0))
+        said, hours = (
+            busiest.take(MONDAY + (hour + 1) * HOUR_MS, count),
+            until.take(MONDAY + (hour + 1) * HOUR_MS, count),
+        )
+    assert isinstance(said, float)
+    assert 16 < said < 28
+    assert hours == 5
+
+
+def test_what_is_expected_lies_between_its_ends() -> None:
+    queues = [Queue(ahead=4 * HOUR_MS, **at) for at in ({"at": 0.1}, {}, {"at": 0.9})]
+    said = [[float(value or 0) for value in lived(queue, 4)[-168:]] for queue in queues]
+    busy_times = [each for each in zip(*said, strict=True) if each[1] > 3]
+    assert len(busy_times) > 50
+    assert all(low < middle < high for low, middle, high in busy_times)
+
+
+def test_several_that_look_ahead_from_one_measure_keep_one_memory() -> None:
+    one, other, hourly = Queue(ahead=4 * HOUR_MS), Queue(ahead=8 * HOUR_MS, at=0.9), Queue("2h", ahead=4 * HOUR_MS)
+    assert one.learner.identity == other.learner.identity != hourly.learner.identity
+    assert isinstance(one.learner, Joining)
+    one.learner.join(other.learner)
+    assert [value for value in lived(one, 3) if value is not None]
+    assert lived(other, 3)[-1] == other.learner.value(one.slot)
+    assert other.learner.value(other.learner.fresh()) is None

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.core.examples import Example, who_of
 from engine.core.route import Router
-from engine.model import Decision, Routed
+from engine.model import DAY_MS, Decision, Routed
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.kafka import wire
 from engine.shells.kafka.decide import DecidePartition
@@ -20,7 +21,8 @@ from engine.shells.kafka.stage import Shared, text_of
 from engine.shells.kafka.topics import topics_of
 from engine.shells.model_state import kept_models
 from engine.shells.wiring import load_configuration
-from tests.core import leavers, schools
+from tests.core import leavers, schools, watched_models
+from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
 
 SOURCE = "raw/0"
@@ -114,6 +116,8 @@ class Cluster:
         (1, 1, leavers, 20),
         (3, 2, leavers, 20),
         (3, 3, leavers, 20),
+        (4, 9, watched_models, 20),
+        (16, 8, watched_models, 20),
         (1, 4, schools, 6),
         (4, 5, schools, 6),
         (16, 7, schools, 6),
@@ -132,6 +136,46 @@ async def test_what_was_learned_over_partitions_leads_to_what_a_backtest_decides
     run.run()
     assert len(run.decisions) > least
     assert cluster.decisions() == decision_lines(run.decisions)
+
+
+async def test_the_end_of_the_input_is_told_though_the_owner_has_a_word_behind_it(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, leavers)
+    events, candidates = cluster.topics.events, cluster.topics.candidates
+    for message in (wire.Mark(SOURCE, MONDAY, expects=(SOURCE,)), wire.Mark(SOURCE, MONDAY, ended=True)):
+        await cluster.link.send(events, 0, [(None, wire.encode(message))])
+    await cluster.link.send(events, 0, [(None, wire.encode(wire.Learned(MONDAY)))])
+    detect = DetectPartition(cluster.shared, 0, "writer")
+    await detect.open()
+    await detect.take(cluster.link.since(events, 0, 0, 3))
+    told = [msgspec.json.decode(record.value) for record in cluster.link.places[candidates, 0].records]
+    assert [mark.get("ended", False) for mark in told] == [True]
+
+
+async def test_an_answer_that_is_on_its_way_when_somebody_is_erased_is_forgotten_too(tmp_path: Path) -> None:
+    cluster, before, after = Cluster(tmp_path, 1, leavers), MONDAY + 1, MONDAY + 3
+    model, source = next(iter(cluster.plan.models)), f"{cluster.topics.events}/0"
+
+    def answer(customer: str, asked_at: int, offset: int) -> wire.Candidate:
+        example = Example(model, asked_at + DAY_MS, who_of("customer", customer), asked_at, (1.0, 2.0, 3.0, 4.0))
+        return wire.Candidate("", after, source, offset, 0, example=example)
+
+    messages = [
+        answer("c1", before, 0),
+        answer("c2", before, 1),
+        wire.Erase("customer", "c1", before, MONDAY + 400 * DAY_MS),
+        answer("c1", before + 1, 2),
+        wire.Mark(source, after + 1),
+    ]
+    topic = cluster.topics.candidates
+    for message in messages:
+        key = b"" if isinstance(message, wire.Candidate) else None
+        await cluster.link.send(topic, 0, [(key, wire.encode(message))])
+    decide = DecidePartition(cluster.shared, 0, "writer")
+    await decide.open()
+    await decide.take(cluster.link.since(topic, 0, 0, 2))
+    await decide.take(cluster.link.since(topic, 0, 2, 3))
+    kept = [msgspec.msgpack.decode(row, type=Example) for row in decide.replica.head.rows["answers"].values()]
+    assert [example.who for example in kept] == [who_of("customer", "c2")]
 
 
 ALONE = leavers.DETECTOR.replace(", challenger: naive_bayes", "") + "mode: shadow\n"

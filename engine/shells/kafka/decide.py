@@ -16,6 +16,7 @@ from engine.core.assign import Assign
 from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
+from engine.core.examples import who_of
 from engine.core.state import Stalls
 from engine.core.teaching import LearnState
 from engine.model import Receipt, Signal
@@ -197,26 +198,26 @@ class DecidePartition(Remembering):
         """Is it for or about somebody who was erased?"""
         if _names(candidate).isdisjoint(self._erased):
             return False
-        what = candidate.signal.detector if candidate.signal else "task" if candidate.handover else "profile"
-        self._effects.counts["erased", what] += 1
+        self._effects.counts["erased", _what(candidate)] += 1
         return True
 
     def _erase(self, erase: wire.Erase) -> None:
         """Forget what a unit remembers, and what others remember of it; what waits about it is not decided."""
-        name = f"{erase.entity}:{erase.key}"
+        name, answers = f"{erase.entity}:{erase.key}", _answers_of(who_of(erase.entity, erase.key))
         self._remember_erased(name, erase.until)
+        self._remember_erased(answers, erase.until)
         self.replica.drop_units([name])
         strip_units(self._memory.units, self.replica.units_naming(erase.key), name)
-        self._strip_pending(name)
+        self._strip_pending(name, answers)
         self._assigning.forget(name)
         self._owner.forget(erase.entity, erase.key)
         self._forgetting.ask()
 
-    def _strip_pending(self, name: str) -> None:
-        kept = []
+    def _strip_pending(self, name: str, answers: str) -> None:
+        kept, gone = [], {masked(name), masked(answers)}
         for key, candidate in self._pending:
             signal = candidate.signal
-            if masked(name) in _names(candidate):
+            if not gone.isdisjoint(_names(candidate)):
                 self.replica.row(PENDING, key, None)
                 continue
             stripped = candidate
@@ -235,7 +236,21 @@ def _names(candidate: wire.Candidate) -> set[str]:
     names = {masked(candidate.unit)} | (names_in(profile.entities) if profile is not None else set())
     if candidate.handover is not None:
         names |= {masked(name) for name in candidate.handover.about}
+    if candidate.example is not None:
+        names.add(masked(_answers_of(candidate.example.who)))
     return names if signal is None else names | {masked(f"{signal.entity}:{signal.key}")}
+
+
+def _answers_of(who: int) -> str:
+    """The name that the answers of somebody go by, which know them by a number only."""
+    return f"answers:{who}"
+
+
+def _what(candidate: wire.Candidate) -> str:
+    """What is counted as erased."""
+    if candidate.signal is not None:
+        return candidate.signal.detector
+    return "task" if candidate.handover else "answer" if candidate.example else "profile"
 
 
 def _without_erased(signal: Signal, erased: Mapping[str, int]) -> Signal:

@@ -71,14 +71,16 @@ class DispatchPartition:
         self._store = Store(shared.state / STAGE / str(partition), durable=False)
         self._store.db.execute(CHANGED)
         self._poisoned = Poisoned(self._store.folder, f"{self.topic}/{partition}")
+        # As the log has it; the facts that it does not have yet; and what goes out before the rows that led to it. What
+        # comes is put into the last of these, as the others are being written.
         self._head = Head()
         self._facts: dict[str, bytes] = {}
+        self._outs = [Out(shared)]
         self._turn = asyncio.Lock()
         self._confirmed = 0.0
         self._log_bytes = 0
         self._running: asyncio.Task[None] | None = None
         self._dispatcher: Dispatcher | None = None
-        self._out = Out(shared)
         self._erased: dict[str, int] = {}
 
     # ---- taking over
@@ -104,6 +106,8 @@ class DispatchPartition:
         self._erased = msgspec.msgpack.decode(head.facts.get(ERASED, b"\x80"), type=dict[str, int])
         if CONFIGURATION not in head.facts:
             self._fact(CONFIGURATION, own_configuration(self._shared))
+        if head.facts.get(FORGET):
+            await self._forget()
         await self._start()
 
     def _restore(self, commit: Commit) -> None:
@@ -185,13 +189,12 @@ class DispatchPartition:
             found.clear,
         )
         for letter in letters:
-            self._out.dead_letter(letter)
+            self._outs[-1].dead_letter(letter)
         actions = [one for one in found if isinstance(one, Action) and not self._is_erased(one)]
         with self._store.transaction():
             self.ledger.add(actions, self._plan.configuration.project.channels)
             self.ledger.returns.recall(one for one in found if isinstance(one, Recall))
-        self._head.positions[self.topic] = fresh[-1].offset + 1
-        await self._flush(is_moved=True)
+        await self._flush(fresh[-1].offset + 1)
         if self._head.facts.get(FORGET):
             await self._forget()
         if self._dispatcher is not None and found:
@@ -216,7 +219,7 @@ class DispatchPartition:
 
     def _fact(self, name: str, value: bytes) -> None:
         """Remember it, in the log with the next commit."""
-        self._head.facts[name] = self._facts[name] = value
+        self._facts[name] = value
 
     def _is_erased(self, action: Action) -> bool:
         return bool(self._erased) and not self._erased.keys().isdisjoint(map(masked, concerned(action)))
@@ -224,10 +227,11 @@ class DispatchPartition:
     async def _forget(self) -> None:
         """After an erasure: neither the log nor the file holds any more what was forgotten."""
         async with self._turn:
-            self._fact(FORGET, b"")
             await self._renew()
-            self._keep_head()
             await asyncio.to_thread(self._store.sweep)
+            # Only now, or a death on the way would leave the old log to stay.
+            await self._append(Commit(facts={FORGET: b""}))
+            self._keep_head()
 
     async def _configure(self, message: wire.Configure, content: bytes) -> None:
         if message.version == self._plan.configuration.version:
@@ -242,25 +246,38 @@ class DispatchPartition:
         """Wait until the log has what the ledger was told. Raises Fenced, KafkaError."""
         await self._flush()
 
-    async def _flush(self, *, is_moved: bool = False) -> None:
+    async def _flush(self, position: int | None = None) -> None:
+        """Bring the log up to date, with `position` where all records before that are in the ledger."""
         async with self._turn:
             latest, rows = self._changed()
-            if not rows and not is_moved:
+            if not rows and position is None:
                 return
-            # All as it is at one moment: a batch that is taken meanwhile moves the position, and its rows are not among
-            # these. Were the log to say that it was taken, a death before the next commit would lose it.
-            out, self._out = self._out, Out(self._shared)
-            facts, self._facts = self._facts, {}
-            positions = dict(self._head.positions)
-            await out.write()
-            fault_point("S3")
-            self._log_bytes += await self._log.append(Commit(positions, facts, rows=rows))
-            self._confirmed = time.monotonic()
-            fault_point("S5")
+            positions = {} if position is None else {self.topic: position}
+            await self._append(Commit(positions, dict(self._facts), rows=rows))
             self._store.db.execute("DELETE FROM changed WHERE seq <= ?", (latest,))
             self._keep_head()
             if self._log_bytes > RENEW_BYTES:
                 await self._renew()
+
+    async def _append(self, commit: Commit) -> None:
+        """Write a commit that was made at this very moment, once all is out that goes before it.
+
+        Meanwhile batches are taken and results come in. Nothing of those may count with this commit, neither a position
+        nor a receipt, as their rows are not in it: a death before the next commit would lose them. And where this is
+        broken off, because the partition goes to another, what was to go out is still there for the last commit.
+        """
+        self._outs.append(Out(self._shared))
+        before = self._outs[:-1]
+        for out in before:
+            await out.write()
+        fault_point("S3")
+        self._log_bytes += await self._log.append(commit)
+        del self._outs[: len(before)]
+        self._confirmed = time.monotonic()
+        self._head.positions.update(commit.positions)
+        self._head.facts.update(commit.facts)
+        self._facts = {name: value for name, value in self._facts.items() if commit.facts.get(name) != value}
+        fault_point("S5")
 
     def _changed(self) -> tuple[int, list[tuple[str, str, bytes | None]]]:
         """The rows that the log does not have as they are now, and the number of the latest change among them."""
@@ -276,11 +293,11 @@ class DispatchPartition:
         """Write the whole ledger behind a new beginning of the log, and drop what is before it."""
         begin = await self._log.begin_anew()
         names = [(t, name) for t, column in TABLES.items() for (name,) in self._names(t, column)]
-        await self._log.append(Commit(dict(self._head.positions), dict(self._head.facts)))
-        self._log_bytes, self._facts = 0, {}
+        self._log_bytes = 0
+        await self._append(Commit(dict(self._head.positions), dict(self._head.facts)))
         for at in range(0, len(names), RENEWED_AT_ONCE):
             rows = [(table, name, self._content(table, name)) for table, name in names[at : at + RENEWED_AT_ONCE]]
-            await self._log.append(Commit(rows=rows))
+            await self._append(Commit(rows=rows))
         await self._log.truncate(begin)
 
     def _names(self, table: str, column: str) -> list[tuple[str]]:
@@ -319,11 +336,11 @@ class DispatchPartition:
         """What became of an action goes out with the next commit."""
         receipt, topics = receipt_of(row, what, why, self._sending.clock()), self._shared.topics
         unit = row.action.unit.encode()
-        self._out.put(topics.receipts, self.partition, unit, wire.encode(receipt))
+        self._outs[-1].put(topics.receipts, self.partition, unit, wire.encode(receipt))
         # Actions, and with them their receipts, are in the partition of their unit, as all that is decided for it.
         if comes_back(what, self._plan.configuration.plays.get(row.action.play)):
             candidate = wire.Candidate(row.action.unit, 0, "", 0, 0, receipt=receipt)
-            self._out.put(topics.candidates, self.partition, unit, wire.encode(candidate))
+            self._outs[-1].put(topics.candidates, self.partition, unit, wire.encode(candidate))
 
     @property
     def fault(self) -> BaseException | None:

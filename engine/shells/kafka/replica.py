@@ -191,6 +191,8 @@ class Replica:
         """Put a fact into the next commit, if it has changed."""
         if self.head.facts.get(name) != value:
             self._next.facts[name] = value
+        else:
+            self._next.facts.pop(name, None)  # it has changed and changed back since the last commit
 
     async def commit(self, positions: dict[str, int]) -> None:
         """Write what was put since the last commit, with the positions it stands for. Raises Fenced, KafkaError."""
