@@ -19,7 +19,8 @@ from typing import Annotated
 import msgspec
 
 from engine.core.asking import Asking
-from engine.core.models.classifiers import CLASSIFIERS
+from engine.core.models.classifiers import CLASSIFIERS, is_of_river
+from engine.core.models.river_trial import why_not
 from engine.ports import As, FieldTest, OptionProblem, Sampling
 
 MOST_MEASURES = 20
@@ -30,8 +31,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"
     where: Annotated[tuple[FieldTest, ...], As.WHERE, "only events whose attributes match"] = ()
     within: Annotated[int, As.DURATION, "the horizon: how soon it would have to happen"]
     from_: Annotated[tuple[str, ...], As.MEASURES, "the measures that it is told from"]
-    learner: Annotated[str, As.TEXT, "who tells it: logistic_regression or naive_bayes"] = "logistic_regression"
-    challenger: Annotated[tuple[str, ...], As.TEXTS, "learners that are only compared, and never acted on"] = ()
+    learner: Annotated[str, As.LEARNER, "who tells it: logistic_regression, naive_bayes or a class of River"] = (
+        "logistic_regression"
+    )
+    challenger: Annotated[tuple[str, ...], As.LEARNERS, "learners that are only compared, and never acted on"] = ()
     needs: Annotated[int, As.COUNT, "answers before it says anything, a tenth of them of the rarer kind"] = 200
     step: Annotated[int, As.DURATION, "how often it is told anew, where what it is told from slides"] = 0
 
@@ -42,10 +45,10 @@ class Chances:
 
     def problems(self, word: str, options: Options) -> Sequence[OptionProblem]:
         found = [
-            OptionProblem(field, "unknown-learner", f"there is no learner '{name}' - known are {known()}")
+            OptionProblem(field, *problem)
             for field, names in (("learner", (options.learner,)), ("challenger", options.challenger))
             for name in names
-            if name not in CLASSIFIERS
+            if (problem := _unfit(name))
         ]
         if options.learner in options.challenger:
             found.append(OptionProblem("challenger", "no-effect", f"'{options.learner}' cannot challenge itself"))
@@ -66,8 +69,14 @@ class Chances:
         return Asking(options.event, options.where, options.within, learners, options.learner, options.needs)
 
 
-def known() -> str:
-    return " and ".join(sorted(CLASSIFIERS))
+def _unfit(name: str) -> tuple[str, str] | None:
+    if is_of_river(name):
+        reason = why_not(name)
+        return ("unfit-learner", f"{name.partition('(')[0]} cannot be used here: {reason}") if reason else None
+    if name in CLASSIFIERS:
+        return None
+    known = f"known are {' and '.join(sorted(CLASSIFIERS))}, and River's as {{river: linear_model.LogisticRegression}}"
+    return "unknown-learner", f"there is no learner '{name}' - {known}"
 
 
 KINDS = (Chances(),)

@@ -39,6 +39,8 @@ class As(StrEnum):
     TEXTS = "texts"  # a text, or a list of them -> tuple[str, ...]
     MAPPING = "mapping"  # name: text pairs -> dict[str, str]
     SHARE = "share"  # a part of a whole: 80%, or 0.8 -> 0.8, more than nothing and less than all
+    LEARNER = "learner"  # who learns: a plain name, or {river: linear_model.LogisticRegression, with: {l2: 0.01}}
+    LEARNERS = "learners"  # one learner, or a list of them -> tuple[str, ...]
     MEASURES = "measures"  # another measure of the same detector, or a list of them -> tuple[str, ...]
 
 

@@ -11,31 +11,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.core.digest import digest
-from engine.core.examples import Example, Number, Snapshot, Treatment, numbers_in, who_of
+from engine.core.examples import Example, Number, Snapshot, Treatment, is_enough, numbers_in, who_of
 from engine.core.matching import compile_where
+<<<<<<< HEAD
 from engine.core.models.classifiers import chance_at
 from engine.core.moments import spoken_number
+=======
+from engine.core.models.classifiers import mark_of
+>>>>>>> 87e5e6f131ff7330fe3f5d9b8b2447645b5e814a
 from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
-from engine.ports import FieldTest, Known, Slot
+from engine.ports import FieldTest, Known, Learner, Slot
 
 # So many questions of one entity are open at a time, evenly over the horizon.
 OPEN_MOST = 4
-# Where things lie in the slot. `PUSHES` are in hundredths of log odds, `EVIDENCE` is how many answers and how many yes.
-ASKED, HAPPENED, CHANCES, VERSION, EVIDENCE, VALUES, PUSHES, QUESTIONS = range(8)
+# Where things lie in the slot. `CHANCES` are by the learners with the marks `TOLD_BY`. `PUSHES` are a mark and then
+# hundredths of log odds, for each learner that is acted on; `EVIDENCE` is how many answers and how many yes. `TIMES` is
+# how often it has happened.
+ASKED, HAPPENED, CHANCES, VERSION, EVIDENCE, VALUES, PUSHES, QUESTIONS, TOLD_BY, TIMES = range(10)
 # And in a question.
-ASKED_AT, TREATMENT, FEATURES, GIVEN, BY, CAME_AT = range(6)
+ASKED_AT, TREATMENT, FEATURES, GIVEN, BY, CAME_AT, GIVEN_BY = range(7)
 TOLD, LEAST_PUSH = 3, 10
-# What is known of an entity beside its measures: since when it is known, and for how long nothing has come of it.
-OF_THE_ENTITY = ("days known", "days silent")
+# What is known of an entity beside its measures: since when it is known, for how long nothing has come of it, and how
+# often it has happened to it already, which no window is long enough to tell.
+OF_THE_ENTITY = ("days known", "days silent", "times before")
 
 
 class Asking:
     """The learner of a `chance_of`. Slot: as named above. `model` is the one that it asks, known once it is bound.
 
-    `learners` are asked in this order, `learner` is the one whose word counts. With `may_end`, what has happened ends
-    the questions until the entity is heard of again; without, it is a thing that comes again and again.
+    `learner` is the one whose word counts, once there are `needs` answers. Several detectors may ask the same: then one
+    of them asks for all that have joined it, all of their `learners`, tells why `speakers` say so, and is content with
+    the `least` that any of them needs. With `may_end`, what has happened ends the questions until the entity is heard
+    of again; without, it is a thing that comes again and again.
     """
 
     def __init__(
@@ -49,9 +58,11 @@ class Asking:
     ) -> None:
         self.events = events
         self.asked = f"chance of {events} {where} within {within_ms}"
-        self.identity = f"{self.asked} by {learner} of {learners} after {needs}"
-        self.within_ms, self.needs = within_ms, needs
+        # Who answers is no part of it, so that questions stay open and models go on when learners come and go.
+        self.identity = self.asked
+        self.within_ms, self.needs, self.least = within_ms, needs, needs
         self.learner, self.learners = learner, learners
+        self.speakers: tuple[str, ...] = (learner,)
         self.model = ""
         self.may_end = True
         # The detectors that may change an answer, by their index.
@@ -60,11 +71,18 @@ class Asking:
 
     def bind(self, kind: str, inputs: str, read: Sequence[str]) -> None:
         """Say whom it asks about, and from what: `inputs` tells the measures apart, `read` are their event types."""
-        self.model = digest("model", kind, self.asked, inputs, *self.learners)
+        self.model = digest("model", kind, self.asked, inputs)
         self.may_end = set(self.events).isdisjoint(read) and "*" not in read
 
+    def join(self, other: Learner) -> None:
+        """Ask for another that asks the same."""
+        assert isinstance(other, Asking), other.identity
+        self.learners = tuple(sorted({*self.learners, *other.learners}))
+        self.speakers = tuple(dict.fromkeys((*self.speakers, other.learner)))
+        self.least = min(self.least, other.needs)
+
     def fresh(self) -> Slot:
-        return [0, 0, [], 0, [0, 0], [], [], []]
+        return [0, 0, [], 0, [0, 0], [], [], [], [], 0]
 
     # ---- asking
 
@@ -76,21 +94,27 @@ class Asking:
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return
-        since = (entity.first_seen, entity.seen_at)
-        numbers = numbers_in([*values, *(round(max(0, at - each) / DAY_MS, 2) for each in since)])
+        days = [round(max(0, at - since) / DAY_MS, 2) for since in (entity.first_seen, entity.seen_at)]
+        numbers = numbers_in([*values, *days, slot[TIMES]])
         snapshot = entity.stalls.models.in_force(self.model, at)
-        self._say(slot, numbers, snapshot if snapshot and snapshot.is_enough(self.needs) else None)
+        self._say(slot, numbers, snapshot if snapshot and snapshot.is_enough(self.least) else None)
         if at >= slot[ASKED] + self.within_ms // OPEN_MOST and slot[HAPPENED] <= at:
             slot[ASKED] = at
-            slot[QUESTIONS].append([at, self._treatment(entity), numbers, slot[CHANCES], slot[VERSION], 0])
+            given = slot[CHANCES], slot[VERSION], 0, slot[TOLD_BY]
+            slot[QUESTIONS].append([at, self._treatment(entity), numbers, *given])
 
     def _say(self, slot: Slot, numbers: list[Number], snapshot: Snapshot | None) -> None:
-        slot[VALUES], slot[CHANCES], slot[PUSHES], slot[VERSION] = numbers, [], [], 0
+        slot[VALUES], slot[CHANCES], slot[PUSHES], slot[VERSION], slot[TOLD_BY] = numbers, [], [], 0, []
         if snapshot is None:
             return
         slot[VERSION], slot[EVIDENCE] = snapshot.version, [snapshot.examples, snapshot.yes]
-        slot[CHANCES] = [chance_at(snapshot.log_odds(learner, numbers)) for learner in self.learners]
-        slot[PUSHES] = [round(push * 100) for push in snapshot.pushes(self.learner, numbers)]
+        chances = snapshot.chances(self.learners, numbers)
+        slot[TOLD_BY], slot[CHANCES] = [mark_of(learner) for learner in chances], [*chances.values()]
+        slot[PUSHES] = [
+            [mark_of(learner), *(round(push * 100) for push in snapshot.pushes(learner, numbers))]
+            for learner in self.speakers
+            if learner in chances
+        ]
 
     def _is_over(self, slot: Slot, entity: Entity) -> bool:
         return self.may_end and slot[HAPPENED] > 0 and entity.seen_at <= slot[HAPPENED]
@@ -112,6 +136,7 @@ class Asking:
             if is_in_time and (not question[CAME_AT] or event.at < question[CAME_AT]):
                 question[CAME_AT] = event.at
         slot[HAPPENED] = max(slot[HAPPENED], event.at)
+        slot[TIMES] += 1
         if self._is_over(slot, entity):
             slot[CHANCES] = [0.0 for _chance in slot[CHANCES]]
 
@@ -135,6 +160,7 @@ class Asking:
                 treatment=question[TREATMENT],
                 chances=tuple(question[GIVEN]),
                 version=question[BY],
+                told_by=tuple(question[GIVEN_BY]),
             )
         )
 
@@ -148,14 +174,19 @@ class Asking:
 
     def value(self, slot: Slot) -> Scalar:
         """The chance, from 0 to 1; None as long as too little is known."""
-        chances = slot[CHANCES]
-        return chances[self.learners.index(self.learner)] if chances else None
+        mark = mark_of(self.learner)
+        answers, yes = slot[EVIDENCE]
+        if mark not in slot[TOLD_BY] or not is_enough(answers, yes, self.needs):
+            return None
+        chance: float = slot[CHANCES][slot[TOLD_BY].index(mark)]
+        return chance
 
     def why(self, slot: Slot, names: Sequence[str]) -> str | None:
         """The measures that moved it most, and from what it was told."""
-        if not slot[CHANCES] or not slot[VERSION]:
+        pushes = next((each[1:] for each in slot[PUSHES] if each[0] == mark_of(self.learner)), None)
+        if pushes is None or self.value(slot) is None:
             return None
-        ranked = sorted(enumerate(slot[PUSHES]), key=lambda each: -abs(each[1]))[:TOLD]
+        ranked = sorted(enumerate(pushes), key=lambda each: -abs(each[1]))[:TOLD]
         told = [_moved(names[at], slot[VALUES][at], push) for at, push in ranked if abs(push) >= LEAST_PUSH]
         answers, yes = slot[EVIDENCE]
         learned = f"model version {slot[VERSION]}, from {answers:,} answers, {yes:,} of them yes"

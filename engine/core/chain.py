@@ -47,6 +47,7 @@ class Chain:
     def resume(self, now: int) -> None:
         """Go on from a moment that was reached before."""
         self.now = self.decide.passed = now
+        self.detect.judging.resume(now)
 
     def take_all(self, records: Iterable[Record]) -> None:
         on_event, take = self.detect.on_event, self.take
@@ -73,7 +74,7 @@ class Chain:
     def _pass_time(self, until: int) -> None:
         """On to `until`, stopping wherever something is due, so that ticks far apart come to the same as close ones."""
         self._hand_over()
-        while (wake := min(self.entities.next_wake(), self.learn.due)) < until:
+        while (wake := min(self.detect.next_wake(), self.learn.due)) < until:
             self._decide(wake - 1)
             self._look(wake)
         self._decide(until - 1)

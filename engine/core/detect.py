@@ -15,6 +15,7 @@ from engine.core.effects import Effects, set_aside
 from engine.core.entities import Entities
 from engine.core.episodes import Episodes
 from engine.core.fanout import FanOut
+from engine.core.judging import Judging
 from engine.core.plan import Judge, KindPlan, Ops, Plan
 from engine.core.seen import add_evidence, body_seen, end_run, has_by_name, next_generation
 from engine.core.state import Entity, Stalls
@@ -32,6 +33,7 @@ class Detect:
         self.entities = entities
         self.effects = effects
         self.stalls = stalls
+        self.judging = Judging(plan.judged, stalls.models)
         self._fan_out = FanOut(plan, entities, effects)
         self._episodes = Episodes(plan, effects, self._fan_out.said)
         self._touched = entities.touched
@@ -248,7 +250,13 @@ class Detect:
 
     # ---- time
 
+    def next_wake(self) -> int:
+        """Nothing is to be done by itself before this."""
+        return min(self.entities.next_wake(), self.judging.due)
+
     def on_tick(self, at: int) -> None:
+        for routed in self.judging.take(at):
+            self.on_event(routed)
         entity = self.entities.next_due(at)
         while entity is not None:
             self.entities.touch(entity)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from engine.core.models.classifiers import parts_of
+from engine.core.judged import Judged
+from engine.core.models.classifiers import Frozen, chance_at, log_odds_of, pushes_of
 from engine.model import HOUR_MS, Scalar
 
 # Each entity's questions are scored by the newest snapshot that is at least so old, so that it has reached everybody.
@@ -38,8 +39,8 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     """An answered question. `known_at` is when it was looked at after its horizon had ended, `came_at` when the event
     came (0 = it did not).
 
-    `who` is a digest of the entity, which gives the order and no name. `chances` are those given by the learners in
-    order when it was asked, by the snapshot `version`; none where there was no snapshot.
+    `who` is a digest of the entity, which gives the order and no name. `chances` are those given when it was asked by
+    the learners with the marks `told_by`, from the snapshot `version`; none where there was no snapshot.
 
     For a model of peers it is a value of one of a `segment` in the `period` of that number.
     """
@@ -55,6 +56,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True):
     version: int = 0
     segment: str = ""
     period: int = 0
+    told_by: tuple[int, ...] = ()
 
     @property
     def happened(self) -> bool:
@@ -84,7 +86,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """What a model had learned at a moment, enough to tell chances. `model` is the digest of what is asked and from
     which measures, so one that was made for others never fits. `means` are those of the numbers. `lows` and `highs` are
     the ends of what was learned from, by measure: what lies more than `BEYOND` times further out is taken for that. A
-    model of peers has its `segments` by their names instead.
+    model of peers has its `segments` by their names instead. `judged` says how good each learner was on the day before.
     """
 
     model: str
@@ -93,37 +95,49 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     examples: int
     yes: int
     means: list[float]
-    learned: dict[str, list[float]]
+    learned: dict[str, Frozen]
     lows: list[Number] = []
     highs: list[Number] = []
     format: int = 1
     segments: dict[str, Among] = {}
+    judged: Mapping[str, Judged] = {}
 
     def is_enough(self, needs: int) -> bool:
-        """Has it seen `needs` answers, and a tenth of that of the rarer one?"""
-        return self.examples >= needs and min(self.yes, self.examples - self.yes) >= max(1, needs // 10)
+        return is_enough(self.examples, self.yes, needs)
 
-    def log_odds(self, learner: str, values: Sequence[Number]) -> float:
-        return math.fsum(parts_of(learner, self.learned[learner], self._seen(values)))
+    def log_odds(self, learner: str, values: Sequence[Number]) -> float | None:
+        """None where what it has given away says nothing."""
+        return log_odds_of(learner, self.learned[learner], self._seen(values))
+
+    def chances(self, learners: Sequence[str], values: Sequence[Number]) -> dict[str, float]:
+        """What each of them says. One that was added since, or that has nothing to say yet, is not among them."""
+        known = {name: self.log_odds(name, values) for name in learners if name in self.learned}
+        return {name: chance_at(odds) for name, odds in known.items() if odds is not None}
 
     def pushes(self, learner: str, values: Sequence[Number]) -> list[float]:
         """By how much each measure moves the log odds away from those of somebody average."""
-        here = parts_of(learner, self.learned[learner], self._seen(values))
-        there = parts_of(learner, self.learned[learner], self.means)
-        off = [a - b for a, b in zip(here, there, strict=True)]
-        return [math.fsum(off[at : at + PER_MEASURE]) for at in range(1, len(off), PER_MEASURE)]
+        return pushes_of(learner, self.learned[learner], self._seen(values), self.means, PER_MEASURE)
 
     def _seen(self, values: Sequence[Number]) -> list[float]:
         bounds = zip(values, self.lows, self.highs, strict=True)
         return numbers_of([bounded(value, low, high) for value, low, high in bounds])
 
 
+def is_enough(examples: int, yes: int, needs: int) -> bool:
+    """Are there `needs` answers, and a tenth of that of the rarer one?"""
+    return examples >= needs and min(yes, examples - yes) >= max(1, needs // 10)
+
+
 class Models:
-    """The models in force in one partition, and the examples that its entities have given since they were taken."""
+    """The models in force in one partition, and the examples that its entities have given since they were taken.
+
+    `hears` is told of each new snapshot.
+    """
 
     def __init__(self) -> None:
         self._snapshots: dict[str, list[Snapshot]] = {}
         self.examples: list[Example] = []
+        self.hears: Callable[[Snapshot], None] | None = None
 
     def put(self, snapshot: Snapshot) -> None:
         """The newest first; the same one again changes nothing."""
@@ -131,6 +145,8 @@ class Models:
         if not kept or snapshot.version > kept[0].version:
             kept.insert(0, snapshot)
             del kept[SNAPSHOTS_KEPT:]
+            if self.hears is not None:
+                self.hears(snapshot)
 
     def in_force(self, model: str, at: int) -> Snapshot | None:
         kept = self._snapshots.get(model, ())

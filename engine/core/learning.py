@@ -7,87 +7,50 @@ answer is first held against the chance that was given when it was asked: that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
-from engine.core.crowds import Crowd, among, forget_who, gather
-from engine.core.examples import PER_MEASURE, Example, Models, Number, Snapshot, numbers_of
-from engine.core.models.classifiers import classifier
-from engine.core.models.track import Track, noted, ranked
-from engine.model import DAY_MS, HOUR_MS
-from engine.ports import NEVER, Slot
-
-# Of what is learned; where it differs, a stored state cannot be gone on from, and the model begins anew.
-FORMAT = 1
-# An answer that became known so long before a day's end has come by then, whichever way time was told.
-SURE_AFTER_MS = HOUR_MS
-
-
-class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is asked for. `name` is that of the first measure that asks, as `detector.measure`; `learner` the
-    one whose word counts there, `learners` all that learn beside one another, in the order in which they are asked.
-
-    A model of peers has neither: it only knows what is usual in each segment for its one input, which is a count with
-    `of_counts`.
-    """
-
-    id: str
-    name: str
-    learner: str
-    learners: tuple[str, ...]
-    inputs: tuple[str, ...]
-    needs: int
-    within_ms: int
-    is_of_peers: bool = False
-    of_counts: bool = False
-
-
-class Teaching(msgspec.Struct, array_like=True):
-    """What the owner of a model knows. `left_out` counts the answers of those who were treated. `tracks` say how good
-    each learner has been, `rules` how well each measure ranks by itself. Of a model of peers, `crowds` are the newest
-    values by segment, `refused` counts those of segments for which there was no room.
-    """
-
-    format: int = FORMAT
-    version: int = 0
-    examples: int = 0
-    yes: int = 0
-    left_out: int = 0
-    held_out: int = 0
-    means: list[float] = []
-    learned: dict[str, Slot] = {}
-    tracks: dict[str, Track] = {}
-    rules: dict[str, Track] = {}
-    at: int = 0
-    lows: list[Number] = []
-    highs: list[Number] = []
-    crowds: dict[str, Crowd] = {}
-    refused: int = 0
-
-
-class LearnState(msgspec.Struct, array_like=True):
-    """`until`: when it learns next, 0 = it has not seen any time yet. `models` by their ids."""
-
-    until: int = 0
-    models: dict[str, Teaching] = {}
-
-    def forget(self, who: int) -> int:
-        """Drop what is known of one by themselves: what peers had. Returns how many values that were."""
-        return sum(forget_who(teaching.crowds.values(), who) for teaching in self.models.values())
+from engine.core.crowds import among, gather
+from engine.core.examples import Example, Models, Snapshot
+from engine.core.judged import Day
+from engine.core.kept import Shelf, lesson_of
+from engine.core.models.classifiers import classifier, mark_of, stamp_of
+from engine.core.rebuilding import rebuilds
+from engine.core.teaching import (
+    FORMAT,
+    SURE_AFTER_MS,
+    LearnState,
+    ModelSpec,
+    Teaching,
+    absorb,
+    day_after,
+    forget_one,
+    judge,
+    snapshot_of,
+)
+from engine.model import DAY_MS
+from engine.ports import NEVER
 
 
 class Learn:
     """The owner of all models. What it gives away it puts into `models`, and names in `given`.
 
     `waiting` are the examples that were not learned yet, `fresh` those of them that came since it was last saved. Since
-    then, some were learned if `has_learned`, and the state is another if `has_changed`.
+    then, some were learned if `has_learned`, and the state is another if `has_changed`. What was learned from lies on
+    the `shelf`.
     """
 
-    def __init__(self, specs: Mapping[str, ModelSpec], models: Models, state: LearnState | None = None) -> None:
+    def __init__(
+        self,
+        specs: Mapping[str, ModelSpec],
+        models: Models,
+        state: LearnState | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
         self._specs = specs
         self._models = models
         self.state = state or LearnState()
+        self.shelf = shelf or Shelf(0)
+        self._rebuilds = rebuilds(specs, self.state.models, self.shelf)
         self.waiting: dict[tuple[str, int, int], Example] = {}
         self.given: list[Snapshot] = []
         self.fresh: list[Example] = []
@@ -106,18 +69,35 @@ class Learn:
                 self.waiting[key] = example
                 self.fresh.append(example)
 
+    def recall(self, examples: Iterable[Example]) -> None:
+        """Those that waited when it was last saved."""
+        self.waiting.update({(each.model, each.who, each.asked_at): each for each in examples})
+
     def forget(self, who: int) -> list[Example]:
-        """Drop the answers of somebody that were not learned yet, and their values. Returns the answers."""
+        """Drop the answers of somebody, and their values. Returns the answers that were not learned yet."""
         gone = [example for example in self.waiting.values() if example.who == who]
         for example in gone:
             del self.waiting[example.model, example.who, example.asked_at]
         self.fresh = [example for example in self.fresh if example.who != who]
-        self.has_changed = bool(self.state.forget(who)) or self.has_changed
+        if forget_one(self.state, self.shelf, who):
+            self.has_changed = True
+            for rebuild in self._rebuilds.values():
+                rebuild.begin_anew()
         return gone
+
+    def prepare(self, steps: int) -> int:
+        """Go on with what has to be rebuilt by the day's end, so that little is left to do then. Returns how many steps
+        of it were done, fewer when there are no more.
+        """
+        done = 0
+        for rebuild in self._rebuilds.values():
+            done += rebuild.go_on(steps - done)
+        return done
 
     def saved(self) -> None:
         """All that is here is kept somewhere."""
         self.fresh, self.given, self.has_learned, self.has_changed = [], [], False, False
+        self.shelf.changed.clear()
 
     def on_tick(self, at: int) -> None:
         """Time has come to `at`: learn, day by day, what was known before each day's end."""
@@ -133,14 +113,14 @@ class Learn:
     def _learn(self, until: int) -> None:
         known = (each for each in self.waiting.values() if each.known_at < until - SURE_AFTER_MS)
         due = sorted(known, key=lambda each: each.order)
-        if not due:
+        if not due and not self._rebuilds:
             return
         self.has_learned = True
         for example in due:
             del self.waiting[example.model, example.who, example.asked_at]
         for name, spec in self._specs.items():
             answers = [each for each in due if each.model == name and len(each.values) == len(spec.inputs)]
-            if answers:
+            if answers or name in self._rebuilds:
                 learn = self._gather if spec.is_of_peers else self._teach
                 learn(spec, answers, until)
 
@@ -154,38 +134,36 @@ class Learn:
 
     def _teach(self, spec: ModelSpec, answers: Sequence[Example], until: int) -> None:
         teaching = self._teaching(spec)
-        numbers = 1 + PER_MEASURE * len(spec.inputs)
-        learners = {name: classifier(name, numbers, teaching.learned.get(name)) for name in spec.learners}
-        before = teaching.examples
-        for example in answers:
-            if example.treatment == "treated":
-                teaching.left_out += 1
-                continue
+        rebuild = self._rebuilds.pop(spec.id, None)
+        if rebuild:
+            rebuild.finish(teaching)
+        learners = {name: classifier(name, spec.numbers, teaching.learned.get(name)) for name in spec.learners}
+        taught = [example for example in answers if example.treatment != "treated"]
+        teaching.left_out += len(answers) - len(taught)
+        day = Day()
+        for example in taught:
             teaching.held_out += example.treatment == "held_out"
-            _judge(teaching, spec, example)
-            seen = numbers_of(example.values)
-            for learner in learners.values():
-                learner.learn(seen, happened=example.happened)
-            teaching.examples += 1
-            teaching.yes += example.happened
-            weight = 1.0 / teaching.examples
-            old = teaching.means or seen
-            teaching.means = [mean + (number - mean) * weight for mean, number in zip(old, seen, strict=True)]
-            teaching.lows = _ends(min, teaching.lows, example.values)
-            teaching.highs = _ends(max, teaching.highs, example.values)
-        if teaching.examples > before:
+            said, lead_ms = _given(spec, example), example.came_at - example.asked_at if example.happened else 0
+            judge(teaching, spec, example.values, said, happened=example.happened, lead_ms=lead_ms)
+            day.take(said, happened=example.happened)
+            absorb(teaching, learners, example.values, happened=example.happened)
+        self.shelf.add(spec.id, [lesson_of(example, until) for example in taught])
+        teaching.kept = self.shelf.count(spec.id)
+        if taught or rebuild:
             teaching.version, teaching.at = teaching.version + 1, until
             teaching.learned = {name: learner.state() for name, learner in learners.items()}
-            known = teaching.version, until, teaching.examples, teaching.yes
-            learned = {name: learner.frozen() for name, learner in learners.items()}
-            ends = list(teaching.lows), list(teaching.highs)
-            self._give(Snapshot(spec.id, *known, teaching.means, learned, *ends))
+            teaching.stamps = {name: stamp_of(name) for name in spec.learners}
+            teaching.judged = day.judged(teaching.tracks)
+            self._give(snapshot_of(spec, teaching, learners, until))
 
     def _teaching(self, spec: ModelSpec) -> Teaching:
         known = self.state.models.get(spec.id)
         if known is None or known.format != FORMAT:
             # Versions go on, so that an older snapshot is never taken for a newer one.
             known = self.state.models[spec.id] = Teaching(version=known.version if known else 0)
+        for name in {*known.learned, *known.tracks}:
+            if name not in spec.learners or known.lacks(name):
+                known.drop(name)
         return known
 
     def _give(self, snapshot: Snapshot) -> None:
@@ -193,30 +171,8 @@ class Learn:
         self.given.append(snapshot)
 
 
-def _judge(teaching: Teaching, spec: ModelSpec, example: Example) -> None:
-    """Hold the answer against what was said, and against what each measure says by itself."""
-    if not example.chances:
-        return
-    lead_ms = example.came_at - example.asked_at if example.happened else 0
-    for name, chance in zip(spec.learners, example.chances, strict=True):
-        track = teaching.tracks.setdefault(name, Track())
-        noted(track, chance, happened=example.happened, lead_ms=lead_ms)
-    seen = numbers_of(example.values)
-    for place, measure in enumerate(spec.inputs):
-        if example.values[place] is not None:
-            rule = teaching.rules.setdefault(measure, Track())
-            ranked(rule, seen[1 + PER_MEASURE * place], happened=example.happened)
-
-
-def _ends(further: Callable[[float, float], float], ends: list[Number], values: Sequence[Number]) -> list[Number]:
-    """The ends of what has been seen, with these values."""
-    pairs = zip(ends or values, values, strict=True)
-    return [
-        further(end, value) if end is not None and value is not None else end if value is None else value
-        for end, value in pairs
-    ]
-
-
-def day_after(at: int) -> int:
-    """The end of the day, in UTC."""
-    return (at // DAY_MS + 1) * DAY_MS
+def _given(spec: ModelSpec, example: Example) -> dict[str, float]:
+    """What was said by those who learn today, when the question was asked."""
+    said = dict(zip(example.told_by, example.chances, strict=True))
+    marks = {name: mark_of(name) for name in spec.learners}
+    return {name: said[mark] for name, mark in marks.items() if mark in said}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import msgspec
+
 from engine.core.asking import OF_THE_ENTITY, Asking
 from engine.core.compiled import Measure
 from engine.core.learned import Memory, by_period, by_step, joined, learned_of, told_by, usual_of
-from engine.core.learning import ModelSpec
 from engine.core.meanings import COUNTED, departure_of, meaning_of, sampling_of
 from engine.core.peering import Peers, peers_of
+from engine.core.teaching import ModelSpec
 from engine.ports import Joining, LearnedKind, Learner, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL, WHY
 from engine.spec.types import DetectorSpec, MeasureSpec
@@ -46,12 +48,14 @@ class Memories:
             clock = by_step(parts, measure.step_ms, is_patient=asking is None)
         made = {measure.name: learned_of(measure.name, at, memory, parts, clock)}
         if isinstance(learner, Joining) and learner is not memory.learner:
+            # Of several that learn the same from the same, each tells what is its own.
             made[measure.name] = joined(made[measure.name], learner, memory, clock)
-        if asking is not None:
+        if asking is not None and isinstance(learner, Asking):
             read = [event for part in parts for event in part.events]
             asking.bind(self._kind, f"{inputs} each {measure.step_ms}", read)
-            self._models.setdefault(asking.model, _model_of(asking, measure, spec))
-            say = partial(asking.why, names=(*measure.inputs, *OF_THE_ENTITY))
+            known = self._models.get(asking.model)
+            self._models[asking.model] = _model_of(asking, known or _named(asking, measure, spec))
+            say = partial(learner.why, names=(*measure.inputs, *OF_THE_ENTITY))
             made[WHY + measure.name] = told_by(WHY + measure.name, made[measure.name], say, memory, clock)
         return made
 
@@ -115,7 +119,8 @@ def version_of(tracker: Tracker) -> Callable[[Slot], str] | None:
     return lambda slot: version(slot[1])
 
 
-def _model_of(asking: Asking, measure: MeasureSpec, spec: DetectorSpec) -> ModelSpec:
+def _named(asking: Asking, measure: MeasureSpec, spec: DetectorSpec) -> ModelSpec:
+    """A model, by the first measure that asks it."""
     return ModelSpec(
         id=asking.model,
         name=f"{spec.name}.{measure.name}",
@@ -125,3 +130,9 @@ def _model_of(asking: Asking, measure: MeasureSpec, spec: DetectorSpec) -> Model
         needs=asking.needs,
         within_ms=asking.within_ms,
     )
+
+
+def _model_of(asking: Asking, known: ModelSpec) -> ModelSpec:
+    """The model with all that is asked of it by now."""
+    asked = {"learners": asking.learners, "speakers": asking.speakers, "needs": asking.least}
+    return msgspec.structs.replace(known, **asked)

@@ -19,9 +19,9 @@ from engine.core.digest import digest
 from engine.core.examples import IN_FORCE_AFTER_MS, Example, Number, numbers_in, who_of
 from engine.core.fields import field_getter
 from engine.core.learned import Memory, by_period, learned_of
-from engine.core.learning import SURE_AFTER_MS, day_after
 from engine.core.models.usual import in_four_digits
 from engine.core.state import Entity, entity_of
+from engine.core.teaching import SURE_AFTER_MS, day_after
 from engine.model import DAY_MS, Json, Scalar
 from engine.ports import NEVER, Known, Slot
 

@@ -20,17 +20,18 @@ from engine.core.experiments import IsFor, detectors_of, only_for
 from engine.core.glance import Asked, Glance, compile_glance
 from engine.core.heard import heard_types
 from engine.core.lateness import lateness_of
-from engine.core.learning import ModelSpec
 from engine.core.meanings import held_against, most_in_a_row
 from engine.core.members import Clause, clause_of, drawers_of
 from engine.core.memories import Memories, asking_of, version_of
 from engine.core.route import Watched
 from engine.core.sliding import Add
 from engine.core.state import Layout, Wanted
+from engine.core.teaching import ModelSpec
 from engine.core.treating import Treats, treats_of
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL
 from engine.spec.formula import FORMULA
+from engine.spec.judged import MODEL, hears_models
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.profile import PROFILE, reads_profile
 from engine.spec.types import (
@@ -109,7 +110,8 @@ class KindPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`kinds` by entity kind. `detectors` are the names by index. `all_events` are the kinds that want every event.
 
-    `heard` are the event types that deciding wants, besides profiles. `models` are those that are asked, by their ids.
+    `heard` are the event types that deciding wants, besides profiles. `models` are those that are asked, by their ids;
+    `judged` are those of them of which detectors want to hear how good they are. No row brings that.
     """
 
     configuration: Configuration
@@ -120,6 +122,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     streams_of: Mapping[str, tuple[str, ...]]
     heard: frozenset[str] = frozenset()
     models: Mapping[str, ModelSpec] = {}
+    judged: Mapping[str, ModelSpec] = {}
 
     @property
     def watched(self) -> Watched:
@@ -139,15 +142,19 @@ def compile_plan(configuration: Configuration, plugins: Plugins) -> Plan:
     compilers = {kind: _KindCompiler(kind, configuration, plugins, guards, models) for kind in by_kind}
     kinds = {kind: compilers[kind].compile(each) for kind, each in by_kind.items()}
     kinds |= {kind: made for group in [*kinds.values()] for kind, made in _drawer_kinds(group).items()}
+    is_told = hears_models(configuration.project, configuration.detectors)
+    fed = {kind: plan for kind, plan in kinds.items() if not (is_told and kind == MODEL)}
+    asked = {name: models[name] for name in sorted(models)}
     return Plan(
         configuration=configuration,
         kinds=kinds,
         detectors=tuple(spec.name for spec, _is_for in detectors),
-        all_events=frozenset(kind for kind, plan in kinds.items() if plan.armed or ANY_EVENT in plan.by_event),
-        by_event=_kinds_by_event(kinds),
+        all_events=frozenset(kind for kind, plan in fed.items() if plan.armed or ANY_EVENT in plan.by_event),
+        by_event=_kinds_by_event(fed),
         streams_of=_streams_by_event(configuration),
         heard=heard_types(configuration),
-        models={name: models[name] for name in sorted(models)},
+        models=asked,
+        judged={name: model for name, model in asked.items() if is_told and not model.is_of_peers},
     )
 
 

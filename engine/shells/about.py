@@ -15,6 +15,7 @@ from engine.ports import NEVER
 from engine.shells.explain import in_turn, priority_lines, result_of, told
 from engine.shells.histories import History
 from engine.shells.times import iso, moment
+from engine.spec.judged import kinds_of
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ def about(history: History, plan: Plan, name: str, since: int | None, until: int
 def entity_of(plan: Plan, name: str) -> tuple[str, str]:
     """`customer:ada` in two. Raises OperatorError for a kind that the project does not have."""
     kind, _colon, key = name.partition(":")
-    kinds = sorted(entity.kind for entity in plan.configuration.project.entities)
+    kinds = sorted(kinds_of(plan.configuration))
     if kind not in kinds:
         raise OperatorError(f"there is no kind of entity {kind!r}; there are: {', '.join(kinds)}")
     return kind, key

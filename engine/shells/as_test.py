@@ -22,6 +22,7 @@ from engine.shells.sources import read_all
 from engine.shells.store import Store
 from engine.shells.times import iso, moment
 from engine.shells.trials import decided_in
+from engine.spec.judged import JUDGED, MODEL, makes_models
 from engine.spec.profile import PROFILE
 from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.types import AttributeTest, DetectorSpec, ProjectSpec, StreamSpec
@@ -45,6 +46,8 @@ def as_test(store: Store, plan: Plan, plugins: Plugins, detector: str, key: str,
     spec = next((one for one in plan.configuration.detectors if one.name == detector), None)
     if spec is None:
         raise OperatorError(f"there is no detector {detector!r}; there are: {', '.join(sorted(plan.detectors))}")
+    if spec.per == MODEL and makes_models(plan.configuration.project):
+        raise OperatorError(f"{detector} hears of models, which is in no file; write rows of {JUDGED} for its test")
     opened = [s for s in store.signals(detector, key) if s.state == "firing" and (at is None or s.at <= at)]
     fired = [s for s in opened if not _asks(s)]
     if not fired:

@@ -10,12 +10,14 @@ import msgspec
 from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.erasure import concerns
+from engine.core.examples import who_of
 from engine.core.members import are_drawers_of, group_of, opened
 from engine.core.plan import Plan
 from engine.core.state import Entity
 from engine.core.tasks import Task
 from engine.core.unit_state import UnitState
 from engine.model import Action, DeadLetter, Decision, Json, Signal
+from engine.shells.answers import Answer, answers_about
 from engine.shells.erasing import is_named, name_of
 from engine.shells.explain import told
 from engine.shells.histories import is_decided_for
@@ -71,7 +73,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 class Export(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The document. `events` and `receipts` are of Kafka only; a state folder's events are in the project's files.
 
-    `tasks` wait until a colleague has room for them.
+    `tasks` wait until a colleague has room for them. `answers` are what models learn from.
     """
 
     entity: str
@@ -83,6 +85,7 @@ class Export(msgspec.Struct, kw_only=True, omit_defaults=True):
     signals: list[Signal] = []
     decisions: list[Decision] = []
     tasks: list[Task] = []
+    answers: list[Answer] = []
     actions: list[Sent] = []
     receipts: list[msgspec.Raw] = []
     dead_letters: list[Letter] = []
@@ -181,6 +184,8 @@ def _fill(found: Export, store: Store, chain: Chain, plan: Plan) -> None:
     found.decisions = [one for one in store.decisions() if any(is_decided_for(one, name) for name in names)]
     desks = sorted({unit for each in keys for unit in store.units_naming(each)})
     found.tasks = tasks_about(map(chain.units.get, desks), names)
+    who = {who_of(kind, each) for each in keys}
+    found.answers = list(answers_about(plan, who, chain.learn.waiting.values(), chain.learn.shelf))
     rows = {row.action.id: row for name in names for row in store.ledger.about(name)}
     found.actions = [Sent(action=r.action, state=r.state, attempts=r.attempts) for r in rows.values()]
     found.dead_letters = [

@@ -20,6 +20,7 @@ from engine.model import SECOND_MS
 from engine.shells.times import iso, moment
 from engine.shells.whole import write_whole
 from engine.spec.files import SNOOZES
+from engine.spec.judged import kinds_of
 from engine.spec.nodes import MappingNode
 from engine.spec.policies import SnoozeSpec
 from engine.spec.report import Report
@@ -98,7 +99,7 @@ def _read(text: str, configuration: Configuration) -> list[ReadSnooze]:
     world = World(
         report=report,
         plugins={},
-        entities={entity.kind: entity.fields for entity in configuration.project.entities},
+        entities=dict.fromkeys(kinds_of(configuration), ()),
         plays={play.name: play.place for play in configuration.plays.values()},
         detectors={spec.name: spec.place for spec in configuration.detectors},
     )

@@ -14,6 +14,7 @@ from engine.core.plan import compile_plan
 from engine.core.route import Router, Row
 from engine.model import DAY_MS, DeadLetter, Decision, Json, Mode, Outcome, Signal, Tick
 from engine.ports import Plugins
+from engine.spec.judged import MODEL, hears_models
 from engine.spec.policies import ConsentSpec, Policies
 from engine.spec.trials import DetectorTest, TestExpect, TestGiven
 from engine.spec.types import Configuration, DetectorSpec, EntitySpec, Place, ProjectSpec, StreamSpec
@@ -150,7 +151,10 @@ def _stage(project: ProjectSpec, cast: tuple[DetectorSpec, ...], test: DetectorT
         for kind in sorted(described) or [cast[0].per]
     ]
     streams = (given, *scoring, *profiles)
-    staged = msgspec.structs.replace(project, entities=_plain_entities(project.entities), streams=streams)
+    entities = _plain_entities(project.entities)
+    if hears_models(project, cast):
+        entities = (*entities, EntitySpec(kind=MODEL, fields=(MODEL,)))
+    staged = msgspec.structs.replace(project, entities=entities, streams=streams)
     if test.rules:
         return staged
     return msgspec.structs.replace(staged, wait_ms=0, policies=Policies(reactions=project.policies.reactions))

@@ -82,6 +82,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     review: Node | None
     fan_out: FanOutSpec
     models_key: str
+    examples_kept: int
     capacity: Node | None = None
 
 
@@ -100,6 +101,7 @@ def read_policies(rules: Rules, known: Known, scope: Scope) -> Policies:
         review=read_review(rules.review, known.channels, known.streams, scope),
         fan_out=rules.fan_out,
         models_key=rules.models_key,
+        examples_kept=rules.examples_kept,
         consent=read_consent(rules.consent, known.channels, known.streams, scope),
     )
 

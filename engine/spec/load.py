@@ -19,6 +19,7 @@ from engine.spec.digest import digest, version_of
 from engine.spec.eligibility import report_cycles, waits_for
 from engine.spec.fanout import MEMBER_NAMES, check_fan_out, texts_of
 from engine.spec.handoff import check_answers
+from engine.spec.judged import check_judged, for_detectors, with_models
 from engine.spec.nodes import MappingNode, ScalarNode, text_of
 from engine.spec.play_parts import check_human
 from engine.spec.plays import ReadPlay, check_use, read_play
@@ -56,11 +57,13 @@ def load_all(
     project = read_project(node, sink_options, sink_kinds, report) if node else ProjectSpec()
     plays = files.documents_in(folder, files.PLAYS, report)
     detectors = files.documents_in(folder, files.DETECTORS, report)
-    world = _world(project, plugins, report, plays, detectors)
+    world = with_models(_world(project, plugins, report, plays, detectors), detectors)
     read_plays = [read_play(play, world) for play in plays]
-    read_detectors = [read_detector(detector, world) for detector in detectors]
+    read_detectors = [read_detector(detector, for_detectors(world)) for detector in detectors]
     _check_texts(read_detectors, read_plays, world)
-    check_remedies({play.name: play.spec for play in read_plays if play.spec}, report)
+    sound = {play.name: play.spec for play in read_plays if play.spec}
+    check_remedies(sound, report)
+    check_judged(read_detectors, _by_name(detectors, "detector"), sound, world)
     _check_audiences(read_detectors, read_plays, world)
     _check_tags(project, node, read_plays, world)
     _check_inhibits(project, node, world)

@@ -175,9 +175,13 @@ class HandOff(msgspec.Struct, frozen=True, kw_only=True):
     closed: QuietHours | None = None
 
 
+# Answers of each model that are kept to teach other learners from.
+EXAMPLES_KEPT = 10_000
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Without any, nothing is remembered of what was sent. `models_key` is the reference of the key that
-    signs the snapshots of models.
+    signs the snapshots of models, `examples_kept` how many answers of each model are kept.
     """
 
     limits: tuple[LimitSpec, ...] = ()
@@ -194,6 +198,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     review: ReviewSpec | None = None
     fan_out: FanOutSpec = FanOutSpec()
     models_key: str = ""
+    examples_kept: int = EXAMPLES_KEPT
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from engine.spec.deciding import ArbitrationDocument, Known, Rules, read_policie
 from engine.spec.experiments import arms_in
 from engine.spec.fanout import FanOutDocument, read_fan_out
 from engine.spec.kafka import read_kafka
-from engine.spec.models import ModelsDocument
+from engine.spec.models import ModelsDocument, examples_kept
 from engine.spec.nodes import MappingNode, Node, ScalarNode
 from engine.spec.project_messages import MessageKeys, PreferencesDocument, read_messages
 from engine.spec.reading import RAW, Written, read
@@ -130,14 +130,15 @@ def read_project(
         retention=_retention(document.retention),
         bounds=_bounds(document.bounds),
         kafka=read_kafka(document.kafka, streams, scope),
-        policies=read_policies(_rules(document), known, scope),
+        policies=read_policies(_rules(written, scope), known, scope),
         experiments=arms_in(document.experiments),
         messages=read_messages(_message_keys(document), written.nodes, channels, scope),
         place=node.place,
     )
 
 
-def _rules(document: ProjectDocument) -> Rules:
+def _rules(written: Written[ProjectDocument], scope: Scope) -> Rules:
+    document = written.value
     return Rules(
         limits=document.limits,
         quiet_hours=document.quiet_hours,
@@ -152,6 +153,7 @@ def _rules(document: ProjectDocument) -> Rules:
         review=document.review,
         fan_out=read_fan_out(document.fan_out),
         models_key=document.models.key,
+        examples_kept=examples_kept(document.models, written.nodes.get("models"), scope),
     )
 
 

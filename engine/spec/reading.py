@@ -17,7 +17,7 @@ import msgspec
 
 from engine.model import Scalar
 from engine.ports import As, Step
-from engine.spec import filters, values
+from engine.spec import filters, learners, values
 from engine.spec.filters import StepDocument, Times
 from engine.spec.nodes import ListNode, MappingNode, Node, ScalarNode
 from engine.spec.report import LATER, listed, near
@@ -34,7 +34,7 @@ RAW = Special.RAW
 T = TypeVar("T", bound=msgspec.Struct)
 _BLANK: Mapping[As, object] = {
     **dict.fromkeys((As.NUMBER, As.COUNT, As.DURATION, As.SHARE), 0),
-    **dict.fromkeys((As.EVENTS, As.WHERE, As.STEPS, As.TEXTS, As.FIELDS, As.MEASURES), ()),
+    **dict.fromkeys((As.EVENTS, As.WHERE, As.STEPS, As.TEXTS, As.FIELDS, As.LEARNERS, As.MEASURES), ()),
     As.FLAG: False,
     As.MAPPING: MappingProxyType({}),
 }
@@ -184,6 +184,8 @@ def value_of(node: Node, option: Option, scope: Scope) -> object | None:
         return filters.where(node, scope)
     if option.mark is As.STEPS:
         return _steps(node, scope)
+    if option.mark in (As.LEARNER, As.LEARNERS):
+        return learners.learner(node, scope) if option.mark is As.LEARNER else learners.learners(node, scope)
     assert isinstance(option.mark, As), option
     return values.SIMPLE[option.mark](node, msgspec.structs.replace(scope, span=option.span))
 

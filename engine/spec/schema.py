@@ -27,6 +27,7 @@ from engine.spec.handoff import HandOffDocument
 from engine.spec.happened import HappenedDocument
 from engine.spec.holdout import HoldoutDocument
 from engine.spec.kafka import KafkaDocument
+from engine.spec.learners import LearnerDocument
 from engine.spec.messages import Urgency
 from engine.spec.peers import BY_PEERS, PeersDocument
 from engine.spec.play_parts import SENTENCES, ResourceDocument
@@ -110,6 +111,8 @@ SIMPLE: Mapping[As, Schema] = {
     As.MAPPING: _named({"type": "string"}),
     As.MEASURES: _some(TEXT),
 }
+# So deep may classes of River be parameters of one another.
+LEARNERS_DEEP = 4
 
 
 def detector_schema(plugins: Plugins) -> Schema:
@@ -223,8 +226,26 @@ def _value(option: Option) -> Schema:
         return _object(option.kind)
     if option.mark is As.STEPS:
         return {"type": "array", "items": {"anyOf": [TEXT, _object(StepDocument)]}, "minItems": 1}
+    if option.mark in (As.LEARNER, As.LEARNERS):
+        one: Schema = {"anyOf": [TEXT, _of_river(LEARNERS_DEEP)]}
+        return one if option.mark is As.LEARNER else _some(one)
     assert isinstance(option.mark, As), option
     return SIMPLE[option.mark]
+
+
+def _of_river(deep: int) -> Schema:
+    """A class of River, whose parameters may be such classes."""
+    schema = _object(LearnerDocument)
+    value: Schema = {"type": ["string", "number", "boolean"]}
+    value = {"anyOf": [value, _of_river(deep - 1)]} if deep else value
+    properties = schema["properties"]
+    assert isinstance(properties, dict), schema
+    given = {"description": _described_by(properties["with"]), **_named(value)}
+    return {**schema, "properties": {**properties, "with": given}}
+
+
+def _described_by(schema: Json) -> Json:
+    return schema.get("description") if isinstance(schema, dict) else None
 
 
 # ---- detectors

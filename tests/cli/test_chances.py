@@ -71,12 +71,16 @@ def test_explain_names_what_moved_a_chance_and_the_version_of_the_model(ran: Pat
     assert "(model version " in said
 
 
-def test_an_erased_customer_has_no_answers_waiting(ran: Path, beforehand: Beforehand) -> None:
-    customers = [f"customer:c{number}" for number in range(6)]
-    waiting = next(each for each in customers if " of answers" in beforehand("erase", each).stdout)
-    again = beforehand("erase", waiting)
-    assert again.returncode == 0, again.stderr
-    assert " of answers" not in again.stdout
+def test_answers_that_are_kept_are_exported_and_erased(ran: Path, beforehand: Beforehand) -> None:
+    answers = json.loads(beforehand("export", "customer:c1").stdout)["answers"]
+    assert {answer["model"] for answer in answers} == {"may-leave.leaving"}
+    assert answers[0]["measures"].keys() == {"orders", "mood", "days known", "days silent", "times before"}
+    assert "" in {answer["came"] for answer in answers} != {""}
+    learned = sum(1 for answer in answers if answer["learned"])
+    assert f"{len(answers)} of answers" in beforehand("erase", "customer:c1").stdout
+    (report,) = json.loads(beforehand("models", "--json").stdout)
+    assert 0 < report["kept"] == report["examples"] - learned
+    assert "answers" not in json.loads(beforehand("export", "customer:c1").stdout)
 
 
 def test_snapshots_signed_with_another_key_are_not_used(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from engine.core.crowds import Crowd
-from engine.core.learning import LearnState, Teaching
+from engine.core.teaching import LearnState, Teaching
 from engine.shells.model_metrics import ModelMetrics
 from engine.shells.modelling import PeersReport, as_text, reports
 from tests.cli.conftest import Beforehand

@@ -45,6 +45,8 @@ VALUES: dict[As, Any] = {
     As.STEPS: (Step(events=("paid",)), Step(events=("paid",), at_least=2)),
     As.TEXTS: ("text",),
     As.MAPPING: {"name": "text"},
+    As.LEARNER: "logistic_regression",
+    As.LEARNERS: ("naive_bayes",),
     As.MEASURES: ("one",),
     As.SHARE: 0.8,
 }

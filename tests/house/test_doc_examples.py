@@ -39,12 +39,22 @@ HEAD = {"detector": "example", "owner": "care", "reason": "errors", "per": "acco
 WATCH = {"watch": "{tickets: {count: ticket.opened, over: 7d}}", "when": "{tickets: {at_least: 5}}"}
 PLAY = 'play: {name}\nchannel: email\nclass: service\nowner: care\ntext: "Call {{{{ account.name }}}}: {{{{ why }}}}"\n'
 # Plays that examples name without showing them.
-TO_COLLEAGUES = ("ring-them",)
+TO_COLLEAGUES = ("ring-them", "tell-the-data-team")
 LATE = """owner: care
 reason: late
 per: account
 watch: {late: {count: parcel.scanned, over: 1d}}
 when: {late: {at_least: 3}}
+"""
+# What examples about models are about.
+LIKELY = """detector: likely-to-cancel
+owner: retention
+reason: churn-risk
+per: account
+watch:
+  logins: {count: usage.login, over: 28d}
+  churn: {chance_of: subscription.cancelled, within: 30d, from: [logins], challenger: naive_bayes}
+when: {churn: {at_least: 70%}}
 """
 DETECTOR_KEYS = frozenset(DetectorDocument.__struct_encode_fields__)
 PROJECT_KEYS = frozenset(ProjectDocument.__struct_encode_fields__)
@@ -137,11 +147,14 @@ def plays(names: list[str], detector: str) -> Iterator[str]:
     asking = re.findall(r"\bask: ([a-z-]+)", detector)
     for place, name in enumerate(dict.fromkeys([*names, *told, *asking])):
         audience = AUDIENCES[place % len(AUDIENCES)] if not told else "customer" if name in told else "owner"
+        audience = "owner" if name in TO_COLLEAGUES else audience
         yield PLAY.format(name=name) + f"to: {audience}\n"
 
 
 def others(detector: str) -> list[str]:
     """Detectors that the example asks about with `firing`."""
+    if "per: model\n" in detector:
+        return [LIKELY]
     named = re.findall(r"firing: \[?([a-z, -]+)", detector)
     names = {name for group in named for name in group.split(", ")} - set(re.findall(r"^detector: (.+)$", detector))
     head = [completed("", {**HEAD, **WATCH, "detector": name}) + "\n" for name in sorted(names)]

@@ -11,15 +11,20 @@ import msgspec
 import pytest
 
 from engine.core.examples import Example, who_of
+from engine.core.kept import Shelf
 from engine.core.route import Router
 from engine.model import DAY_MS, Decision, Routed
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.kafka import wire
 from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
-from engine.shells.kafka.stage import Shared
+from engine.shells.kafka.learning import BLOCKS
+from engine.shells.kafka.stage import Shared, text_of
 from engine.shells.kafka.topics import topics_of
-from tests.core import leavers, schools
+from engine.shells.model_state import kept_models
+from engine.shells.wiring import load_configuration
+from engine.spec.models import MOST_EXAMPLES
+from tests.core import leavers, schools, watched_models
 from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
 
@@ -48,12 +53,13 @@ class Cluster:
         self.stages: dict[tuple[str, int], Stage] = {}
         self._opened = 0
 
-    async def feed(self, random: Random) -> None:
-        """All recorded events, and now and then how far their source has come."""
-        router = Router(self.plan.configuration.project, self.plan.watched)
-        await self._mark(wire.Mark(SOURCE, 0, expects=(SOURCE,)))
-        for row in self.people.rows():
-            for record in router.route(row):
+    async def feed(self, random: Random, since: int = 0, until: int | None = None) -> None:
+        """Recorded events, and now and then how far their source has come. `until` None: to the end."""
+        if not since:
+            self._router = Router(self.plan.configuration.project, self.plan.watched)
+            await self._mark(wire.Mark(SOURCE, 0, expects=(SOURCE,)))
+        for row in self.people.rows()[since:until]:
+            for record in self._router.route(row):
                 if isinstance(record, Routed):
                     key = wire.key_of(record)
                     place = wire.partition_of(key, self.shared.partitions)
@@ -61,7 +67,14 @@ class Cluster:
                     at = record.event.at
             if random.random() < 0.1:
                 await self._mark(wire.Mark(SOURCE, at))
-        await self._mark(wire.Mark(SOURCE, at, ended=True))
+        await self._mark(wire.Mark(SOURCE, at, ended=until is None))
+
+    async def configure(self, folder: Path) -> None:
+        """Another configuration, for every partition."""
+        configure = wire.Configure(load_configuration(folder).version, text_of(folder))
+        for topic in (self.topics.events, self.topics.candidates):
+            for number in range(self.shared.partitions):
+                await self.link.send(topic, number, [(None, wire.encode(configure))])
 
     async def _mark(self, mark: wire.Mark) -> None:
         for number in range(self.shared.partitions):
@@ -106,6 +119,8 @@ class Cluster:
         (1, 1, leavers, 20),
         (3, 2, leavers, 20),
         (3, 3, leavers, 20),
+        (4, 9, watched_models, 20),
+        (16, 8, watched_models, 20),
         (1, 4, schools, 6),
         (4, 5, schools, 6),
         (16, 7, schools, 6),
@@ -164,3 +179,60 @@ async def test_an_answer_that_is_on_its_way_when_somebody_is_erased_is_forgotten
     await decide.take(cluster.link.since(topic, 0, 2, 3))
     kept = [msgspec.msgpack.decode(row, type=Example) for row in decide.replica.head.rows["answers"].values()]
     assert [example.who for example in kept] == [who_of("customer", "c2")]
+
+
+ALONE = leavers.DETECTOR.replace(", challenger: naive_bayes", "") + "mode: shadow\n"
+
+
+@pytest.mark.parametrize(("partitions", "seed"), [(1, 0), (3, 1)])
+async def test_a_learner_that_is_added_knows_what_it_would_know_locally(
+    partitions: int, seed: int, tmp_path: Path
+) -> None:
+    part = leavers.partition(tmp_path / "local", leavers.DETECTOR + "mode: shadow\n")
+    leavers.take(part, leavers.rows())
+    leavers.finish(part)
+    (known,) = kept_models(part.store)[0].models.values()
+    part.store.close()
+    cluster, before = Cluster(tmp_path, partitions, leavers), tmp_path / "before"
+    cluster.plan = cluster.shared.plan = leavers.partition(before, ALONE).plan
+    cluster.shared.config = before / "config"
+    await cluster.feed(Random(seed), until=700)
+    await cluster.work(Random(seed), restart=0.02 * seed)
+    await cluster.configure(tmp_path / "local" / "config")
+    await cluster.feed(Random(seed), since=700)
+    await cluster.work(Random(seed), restart=0.02 * seed)
+    owner = cluster.stages[cluster.topics.candidates, 0]
+    assert isinstance(owner, DecidePartition)
+    (made,) = owner.learned.models.values()
+    assert made.learned == known.learned
+    assert made.rebuilt.keys() == {"naive_bayes"}
+    assert 100 < made.rebuilt["naive_bayes"] < made.kept == known.kept
+    assert made.tracks["naive_bayes"].answers > 100
+
+
+async def test_who_is_erased_is_in_no_answer_that_the_owner_keeps(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, leavers)
+    await cluster.feed(Random(0), until=1_400)
+    await cluster.work(Random(0), restart=0)
+    owner = cluster.stages[cluster.topics.candidates, 0]
+    assert isinstance(owner, DecidePartition)
+    before = kept_about(owner, "c1")
+    assert len(before) > 5
+    erase = wire.Erase("customer", "c1", 0, leavers.AT)
+    await cluster.link.send(cluster.topics.candidates, 0, [(None, wire.encode(erase))])
+    await cluster.feed(Random(0), since=1_400, until=1_500)
+    await cluster.work(Random(0), restart=1)
+    owner = cluster.stages[cluster.topics.candidates, 0]
+    assert isinstance(owner, DecidePartition)
+    assert not set(kept_about(owner, "c1")) & set(before)
+    assert len(kept_about(owner, "c2")) > 5
+    ((model, teaching),) = owner.learned.models.items()
+    shelf = Shelf(MOST_EXAMPLES, owner.replica.head.rows[BLOCKS], owner.plan.models)
+    assert teaching.kept == shelf.count(model) < teaching.examples
+
+
+def kept_about(owner: DecidePartition, key: str) -> list[int]:
+    """When the kept questions about a customer were asked."""
+    shelf = Shelf(MOST_EXAMPLES, owner.replica.head.rows[BLOCKS], owner.plan.models)
+    (model,) = owner.plan.models
+    return [lesson.asked_at for lesson in shelf.of(model) if lesson.who == who_of("customer", key)]

@@ -11,8 +11,9 @@ import pytest
 
 from engine.core.chain import Chain
 from engine.core.examples import Example, who_of
-from engine.core.learning import Learn, LearnState
+from engine.core.learning import Learn
 from engine.core.route import Router
+from engine.core.teaching import LearnState
 from engine.model import DAY_MS
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.model_state import kept_models

@@ -1,18 +1,29 @@
 """The learners that `chance_of` can choose from: how likely something is, from a few numbers, one answer at a time.
 
-One that learns stays with its owner. What it gives away is a few frozen numbers, from which anybody can tell the same
-chance. Both are plain lists of numbers, so that no code ever travels with them.
+One that learns stays with its owner. What it gives away is frozen, and from that anybody can tell the same chance. Of
+our own both are plain lists of numbers; a model of River is taken apart into numbers and names. No code ever travels
+with them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Protocol, TypeAlias
 
+from engine.core.models.cautious import Cautious
 from engine.core.models.chance import STEEPEST, Chance, ChanceState
+from engine.core.models.river_learner import RiverLearner, odds_of, trouble_with
 from engine.ports import Slot
 
+# What is given away: of our own learners numbers, of River's a model that was taken apart. Empty: it knows too little.
+Frozen: TypeAlias = list[float] | bytes
+
+# Of all models of River in one snapshot: a record of Kafka holds a third less, as it is written as text.
+MOST_TOGETHER = 700 * 1024
 # Answers of each kind before naive Bayes says anything, and the least spread that it takes a number to have.
 LEAST_OF_A_KIND, LEAST_SPREAD = 2, 0.05
 
@@ -26,24 +37,24 @@ class Classifier(Protocol):
     def state(self) -> Slot:
         """All that it has learned, to go on from."""
 
-    def frozen(self) -> list[float]:
+    def frozen(self) -> Frozen:
         """As much of it as it takes to tell chances."""
 
 
 class LogisticRegression:
-    """Newton's steps, one per answer. State: that of a `Chance`. Frozen: a weight for each number."""
+    """Newton's steps, one per answer. State: that of a `Cautious`. Frozen: a weight for each number."""
 
     def __init__(self, numbers: int, state: Slot | None = None) -> None:
-        self._chance = Chance(numbers, _chance_state(state))
+        self._chance = Cautious(numbers, state)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
         self._chance.learn(numbers, happened=happened)
 
     def state(self) -> Slot:
-        return list(self._chance.state())
+        return self._chance.state()
 
     def frozen(self) -> list[float]:
-        return self._chance.state()[1]
+        return self._chance.weights()
 
 
 class NaiveBayes:
@@ -92,9 +103,73 @@ CLASSIFIERS: dict[str, type[LogisticRegression | NaiveBayes]] = {
 }
 
 
+# The first word of the names of River's learners, as in `river LogisticRegression(l2=0.01)`.
+RIVER = "river"
+# Goes up when our own learn in another way.
+OWN = "1"
+
+
+def stamp_of(name: str) -> str:
+    """By which version of its code a learner of that name learns. What was learned by another is not gone on from."""
+    return f"{RIVER} {_version_of_river()}" if is_of_river(name) else OWN
+
+
+def is_of_river(name: str) -> bool:
+    return name.startswith(f"{RIVER} ")
+
+
+@cache
+def mark_of(name: str) -> int:
+    """A short number for a learner, which stands beside each chance that it tells."""
+    return zlib.crc32(name.encode())
+
+
+@cache
+def _version_of_river() -> str:
+    return version(RIVER)
+
+
 def classifier(name: str, numbers: int, state: Slot | None = None) -> Classifier:
     """A new one, or one that goes on from a state."""
-    return CLASSIFIERS[name](numbers, state)
+    return RiverLearner(name, numbers, state) if is_of_river(name) else CLASSIFIERS[name](numbers, state)
+
+
+def trouble_of(name: str, state: Slot) -> tuple[int, int]:
+    """Since how many answers it stands still, as it is too large to be kept (0 = it does not), and how many answers it
+    could not take.
+    """
+    return trouble_with(state) if state and is_of_river(name) else (0, 0)
+
+
+def within_a_record(learned: Mapping[str, Frozen], first: Sequence[str]) -> dict[str, Frozen]:
+    """As many of them as go out in one snapshot. If it has to be, those that are only compared stay behind."""
+    size, found = 0, {}
+    for name in sorted(learned, key=lambda name: (name not in first, name)):
+        frozen = learned[name]
+        size += len(frozen) if isinstance(frozen, bytes) else 0
+        if size <= MOST_TOGETHER:
+            found[name] = frozen
+    return found
+
+
+def log_odds_of(name: str, frozen: Frozen, numbers: Sequence[float]) -> float | None:
+    """What a learner of that name says by what it has given away; None where that says nothing."""
+    if isinstance(frozen, bytes):
+        return odds_of(name, frozen, numbers) if is_of_river(name) else None
+    return math.fsum(parts_of(name, frozen, numbers))
+
+
+def pushes_of(name: str, frozen: Frozen, numbers: Sequence[float], means: Sequence[float], size: int) -> list[float]:
+    """By how much each measure, which is `size` numbers behind the constant, moves the log odds away from those of
+    somebody average. Of River's models: how much they would move if that measure were average.
+    """
+    if not isinstance(frozen, bytes):
+        here, there = parts_of(name, frozen, numbers), parts_of(name, frozen, means)
+        off = [a - b for a, b in zip(here, there, strict=True)]
+        return [math.fsum(off[at : at + size]) for at in range(1, len(off), size)]
+    whole = log_odds_of(name, frozen, numbers) or 0.0
+    without = [[*numbers[:at], *means[at : at + size], *numbers[at + size :]] for at in range(1, len(numbers), size)]
+    return [whole - (log_odds_of(name, frozen, each) or 0.0) for each in without]
 
 
 def parts_of(name: str, frozen: Sequence[float], numbers: Sequence[float]) -> list[float]:

@@ -17,8 +17,8 @@ from engine.core.decide import Decide
 from engine.core.effects import Effects
 from engine.core.erasure import masked, names_in, strip_signal
 from engine.core.examples import who_of
-from engine.core.learning import LearnState
 from engine.core.state import Stalls
+from engine.core.teaching import LearnState
 from engine.model import Receipt, Signal
 from engine.shells.erasing import strip_units
 from engine.shells.kafka import wire
@@ -98,6 +98,9 @@ class DecidePartition(Remembering):
     def learned(self) -> LearnState:
         """What models have learned, in the partition that owns them."""
         return self._owner.state
+
+    async def _carry_over(self) -> None:
+        await self._owner.prepare()
 
     # ---- stepping over records
 

@@ -30,6 +30,7 @@ from engine.shells.kafka.remembering import Remembering
 from engine.shells.kafka.stage import RawRecord, Shared
 from engine.shells.memory import Memory, stalls_from_bytes, stalls_to_bytes
 from engine.shells.partition import fingerprint
+from engine.spec.judged import MODEL
 
 STAGE = "detect"
 # Time is announced in steps of this much, which is the most that it adds to the way from an event to its decision.
@@ -75,6 +76,8 @@ class DetectPartition(Remembering):
         self._sources = msgspec.msgpack.decode(facts.get(SOURCES, b"\x90"), type=Sources)
         self._memory = Memory(self.replica, plan, self._stalls, self._tick)
         self._detect = Detect(plan, self._memory.entities, self._stalls, self._effects)
+        self._detect.judging.is_ours = self._has_model
+        self._detect.judging.resume(self._tick)
         self._take_keyed = taking_keyed(self._detect)
         self.open_signals = Counter(msgspec.msgpack.decode(facts.get(OPEN, b"\x80"), type=dict[str, int]))
         # Keys sort as the events are to be taken.
@@ -162,6 +165,10 @@ class DetectPartition(Remembering):
         """When the first event was that is held back."""
         return int(self._held[0][0][:15]) if self._held else NEVER
 
+    def _has_model(self, name: str) -> bool:
+        """Is it here that a model is an entity?"""
+        return wire.partition_of(f"{MODEL}:{name}".encode(), self._shared.partitions) == self.partition
+
     def _release(self, until: int, offset: int) -> None:
         """Take the events up to a time, as they would have come live: with time on its way in between."""
         while self._held and (at := int(self._held[0][0][:15])) <= until:
@@ -231,6 +238,10 @@ class DetectPartition(Remembering):
             self._erase(message)
         elif isinstance(message, wire.Learned):
             self._following.told(message)
+            if self._detect.judging.due <= self._tick:
+                # Where events come faster than models learn, what became of a day may be told late.
+                self._detect.on_tick(self._tick)
+                self._hand_over(self._tick, offset)
             self._go_on(offset)
 
     def _mark(self, mark: wire.Mark, offset: int) -> None:
@@ -280,10 +291,10 @@ class DetectPartition(Remembering):
 
     def _pass_time(self, until: int, offset: int) -> None:
         """On to `until`, stopping wherever something is due, so that marks far apart come to the same as close ones."""
-        entities, on_tick = self._memory.entities, self._detect.on_tick
+        next_wake, on_tick = self._detect.next_wake, self._detect.on_tick
         if until <= self._tick:
             return
-        while (wake := entities.next_wake()) < until:
+        while (wake := next_wake()) < until:
             on_tick(wake)
             self._hand_over(wake, offset, due=wake)
         on_tick(until)

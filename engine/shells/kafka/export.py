@@ -10,17 +10,22 @@ import msgspec
 
 from engine.core.decide import decode_unit
 from engine.core.erasure import concerns
+from engine.core.examples import Example, who_of
 from engine.core.handing import OWNER
+from engine.core.kept import Shelf
 from engine.core.members import are_drawers_of
 from engine.core.state import Layout, Stalls
 from engine.core.tails import folded, read_tail
 from engine.model import Action, Decision, Receipt
+from engine.shells.answers import answers_about
 from engine.shells.erasing import is_named, name_of
 from engine.shells.exporting import Export, Sent, known, letter_of, memberships, tasks_about
 from engine.shells.histories import is_decided_for
 from engine.shells.journal import EntityRow, UnitRow
 from engine.shells.kafka import wire
 from engine.shells.kafka.browse import linked, partitions_of, records_of
+from engine.shells.kafka.learning import ANSWERS, BLOCKS
+from engine.shells.kafka.learning import OWNER as OWNER_OF_MODELS
 from engine.shells.kafka.link import Link
 from engine.shells.kafka.log import Commit, PartitionLog
 from engine.shells.kafka.replay import NOTED
@@ -28,6 +33,7 @@ from engine.shells.kafka.topics import topics_of
 from engine.shells.ledger import concerned
 from engine.shells.memory import Memory
 from engine.shells.wiring import plan_of
+from engine.spec.models import MOST_EXAMPLES
 from engine.spec.types import Configuration
 
 _ACTION, _DECISION = msgspec.json.Decoder(Action), msgspec.json.Decoder(Decision)
@@ -65,6 +71,7 @@ class _Exporting:
         await self._written(found, [f"{kind}:{each}" for each in keys])
         await self._sent(found, [f"{kind}:{each}" for each in keys])
         await self._waiting(found, [f"{kind}:{each}" for each in keys])
+        await self._answered(found, {who_of(kind, each) for each in keys})
         async for record in records_of(self._link, self._topics.dead_letters):
             letter = None if record.key == NOTED else wire.read_letter(record.value or b"")
             if letter is not None and any(is_named(letter, each) for each in keys):
@@ -115,6 +122,19 @@ class _Exporting:
                 for unit in commit.gone_units:
                     desks.pop(unit, None)
         found.tasks = tasks_about(map(decode_unit, desks.values()), names)
+
+    async def _answered(self, found: Export, who: set[int]) -> None:
+        """What the owner of the models has of them."""
+        tables: dict[str, dict[str, bytes]] = {ANSWERS: {}, BLOCKS: {}}
+        async for commit in self._commits(self._topics.log_decide, OWNER_OF_MODELS):
+            for table, name, content in commit.rows:
+                if table in tables and content is None:
+                    tables[table].pop(name, None)
+                elif table in tables and content is not None:
+                    tables[table][name] = content
+        shelf = Shelf(MOST_EXAMPLES, tables[BLOCKS], self._plan.models)
+        waiting = (msgspec.msgpack.decode(row, type=Example) for row in tables[ANSWERS].values())
+        found.answers = list(answers_about(self._plan, who, waiting, shelf))
 
     async def _commits(self, log: str, partition: int) -> AsyncIterator[Commit]:
         until = (await self._link.ends([(log, partition)]))[log, partition]

@@ -10,12 +10,16 @@ come faster than that, so where time follows the events alone, each partition wa
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from engine.core.examples import IN_FORCE_AFTER_MS, Example, Models, sealed, who_of
-from engine.core.learning import Learn, LearnState, day_after
+from engine.core.kept import Shelf
+from engine.core.learning import Learn
 from engine.core.plan import Plan
 from engine.core.progress import Notice
+from engine.core.teaching import LearnState, day_after
 from engine.model import StreamResumed, StreamStalled, Tick
 from engine.shells.kafka import wire
 from engine.shells.kafka.replica import Replica
@@ -23,7 +27,9 @@ from engine.shells.kafka.stage import Out
 from engine.shells.model_state import key_of, trusted
 
 OWNER = 0  # the partition of decide
-FACT, ANSWERS = "models", "answers"
+FACT, ANSWERS, BLOCKS = "models", "answers", "kept answers"
+# So many kept answers are learned at a time: some hundredths of a second, with twenty measures two tenths.
+STEPS = 100
 Waiting = Tick | Notice
 
 
@@ -45,10 +51,10 @@ class Owner:
         specs = plan.models if partition == OWNER else {}
         state = msgspec.structs.replace(kept.state, models={n: m for n, m in kept.state.models.items() if n in specs})
         self._told = kept.told
-        self._learn = Learn(specs, Models(), state)
+        shelf = Shelf(plan.configuration.project.policies.examples_kept, replica.head.rows.get(BLOCKS), specs)
+        self._learn = Learn(specs, Models(), state, shelf)
         self._rows = dict(replica.head.rows.get(ANSWERS, {}))
-        self._learn.take(msgspec.msgpack.decode(row, type=Example) for row in self._rows.values())
-        self._learn.saved()
+        self._learn.recall(msgspec.msgpack.decode(row, type=Example) for row in self._rows.values())
 
     @property
     def state(self) -> LearnState:
@@ -62,13 +68,19 @@ class Owner:
         self._learn.on_tick(until)
 
     def forget(self, kind: str, key: str) -> None:
-        """Drop the answers of somebody that were not learned yet."""
+        """Drop the answers of somebody."""
         for example in self._learn.forget(who_of(kind, key)):
             self._rows.pop(_row_of(example), None)
             self._replica.row(ANSWERS, _row_of(example), None)
 
+    async def prepare(self) -> None:
+        """Teach learners that were added before the day's end asks for it, and let everything else go on meanwhile."""
+        while self._learn.prepare(STEPS) == STEPS:
+            await asyncio.sleep(0)
+
     def settle(self) -> None:
         """Into the commit to come."""
+        self._learn.prepare(STEPS)  # what an erasure has undone
         for example in self._learn.fresh:
             self._rows[_row_of(example)] = row = msgspec.msgpack.encode(example)
             self._replica.row(ANSWERS, _row_of(example), row)
@@ -77,6 +89,8 @@ class Owner:
             for name in [name for name in self._rows if name not in waiting]:
                 del self._rows[name]
                 self._replica.row(ANSWERS, name, None)
+        for name, block in self._learn.shelf.changed.items():
+            self._replica.row(BLOCKS, name, block)
         if self._learn.has_changed:
             self._replica.fact(FACT, msgspec.msgpack.encode(Kept(self.state, self.state.until)))
 
