@@ -13,12 +13,8 @@ from collections.abc import Mapping, Sequence
 from engine.core.digest import digest
 from engine.core.examples import Example, Number, Snapshot, Treatment, is_enough, numbers_in, who_of
 from engine.core.matching import compile_where
-<<<<<<< HEAD
-from engine.core.models.classifiers import chance_at
-from engine.core.moments import spoken_number
-=======
 from engine.core.models.classifiers import mark_of
->>>>>>> 87e5e6f131ff7330fe3f5d9b8b2447645b5e814a
+from engine.core.moments import spoken_number
 from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
