@@ -71,7 +71,7 @@ bench-quality: $(READY) ## Measure how right the models are, on the logs in the 
 
 soak: $(READY) ## Run the tests that take minutes at larger sizes: simulation (SIM_SEEDS), kills (KILLS), decisions (DECISIONS)
 	SIM_SEEDS=$${SIM_SEEDS:-200000} KILLS=$${KILLS:-1000} WORKER_KILLS=$${WORKER_KILLS:-200} \
-	    DECISIONS=$${DECISIONS:-100000} BOUNCES=$${BOUNCES:-10} ROUNDS=$${ROUNDS:-50} STALL_S=$${STALL_S:-90} $(BIN)/pytest -n 2 -m slow
+	    DECISIONS=$${DECISIONS:-100000} BOUNCES=$${BOUNCES:-10} ROUNDS=$${ROUNDS:-50} STALL_S=$${STALL_S:-90} MEMBERS=$${MEMBERS:-10000} $(BIN)/pytest -n 2 -m slow
 
 lock: ## Choose versions anew and write requirements.lock (needs uv)
 	uv lock --upgrade
