@@ -55,6 +55,7 @@ def test_an_owner_of_models_that_dies_is_taken_over_from(kafka: KafkaSpec, new_w
     world.until(lambda: len(learned_from(world)) > 0, "something is learned")
     first.process.kill()
     first.process.wait()
+    world.bury(set())
     with working(world, 1) as running:
         world.until_done(120, *running)
     world.verify()
