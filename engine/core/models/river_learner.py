@@ -15,20 +15,24 @@ from typing import Any
 
 import msgspec
 
-from engine.core.models.chance import STEEPEST, Chance
+from engine.core.models.chance import STEEPEST, Chance, ChanceState
 from engine.core.models.river_names import build
 from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
 from engine.core.models.river_state import put_together, take_apart
 from engine.ports import Slot
 
 # How often it is looked whether it can still be kept, in answers.
-LOOKED_EVERY = 100
+LOOKED_EVERY = 500
 # What River's classes raise of numbers that they cannot take.
 UNABLE = (ArithmeticError, ValueError, LookupError)
 # And what they may besides, where they were put together from something that is none of them.
 BROKEN = (*UNABLE, TypeError, AttributeError)
 # Snapshots in use at a time: of each model the newest three, one for each learner.
 READY_MOST = 64
+
+
+# River's word is taken as it is until answers say otherwise.
+AS_IT_IS: ChanceState = (0, [0.0, 1.0], [[1.0, 0.0], [0.0, 1.0]])
 
 
 class Frozen(msgspec.Struct, array_like=True):
@@ -47,7 +51,7 @@ class Kept(msgspec.Struct, array_like=True):
     missed: int = 0
     full_at: int = 0
     model: bytes = b""
-    set_right: tuple[int, list[float], list[list[float]]] | None = None
+    set_right: ChanceState | None = None
 
 
 class RiverLearner:
@@ -59,7 +63,7 @@ class RiverLearner:
 
     def _begin(self, kept: Kept) -> None:
         self._kept = kept
-        self._set_right = Chance(2, kept.set_right)
+        self._set_right = Chance(2, kept.set_right or AS_IT_IS)
         self._scaler, self._model = _opened(self._name, kept.model) or _new(self._name)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
