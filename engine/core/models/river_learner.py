@@ -59,12 +59,13 @@ class RiverLearner:
 
     def __init__(self, name: str, numbers: int, state: Slot | None = None) -> None:
         self._name = name
-        self._begin(msgspec.convert(state, Kept) if state else Kept())
+        self._begin(_kept(state) if state else Kept())
 
     def _begin(self, kept: Kept) -> None:
-        self._kept = kept
-        self._set_right = Chance(2, kept.set_right or AS_IT_IS)
-        self._scaler, self._model = _opened(self._name, kept.model) or _new(self._name)
+        opened = _opened(self._name, kept.model) if kept.model else None
+        self._kept = Kept() if kept.model and opened is None else kept
+        self._set_right = Chance(2, self._kept.set_right or AS_IT_IS)
+        self._scaler, self._model = opened or _new(self._name)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
         if self._kept.full_at:
@@ -120,8 +121,15 @@ def odds_of(name: str, frozen: bytes, numbers: Sequence[float]) -> float | None:
 
 def trouble_with(state: Slot) -> tuple[int, int]:
     """At how many answers it had become too large to be kept (0 = it is not), and how many it could not take."""
-    kept = msgspec.convert(state, Kept)
+    kept = _kept(state)
     return kept.full_at, kept.missed
+
+
+def _kept(state: Slot) -> Kept:
+    try:
+        return msgspec.convert(state, Kept)
+    except msgspec.ValidationError:
+        return Kept()
 
 
 def _odds(scaler: Any, model: Any, features: dict[str, float]) -> float | None:

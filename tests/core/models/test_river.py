@@ -366,6 +366,14 @@ def taught_once() -> bytes:
     return frozen
 
 
+def test_what_cannot_be_read_any_more_is_begun_anew() -> None:
+    fresh = classifier(LOGISTIC, 7).state()
+    whole = taught(LOGISTIC, 100).state()
+    for broken in (["of", "another", "kind"], [*whole[:3], b"damaged", whole[4]], taught(TREE, 50).state()):
+        assert classifier(LOGISTIC, 7, broken).state() == fresh
+        assert trouble_with(broken) == (0, 0)
+
+
 def test_a_model_of_another_name_is_not_taken_for_this_one() -> None:
     assert log_odds_of(TREE, taught_once(), [1.0] * 7) is None
     other = classifier(TREE, 7, taught(LOGISTIC, 100).state())
