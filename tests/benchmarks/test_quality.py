@@ -14,7 +14,7 @@ import pytest
 
 PARTS = Path(__file__).parents[2] / "benchmarks" / "quality"
 MINUTE_MS = 60_000
-NAMES = ("churn", "issues", "measures", "nab", "orders", "run", "sentiment", "texts")
+NAMES = ("churn", "issues", "measures", "nab", "orders", "rivers", "run", "sentiment", "texts")
 
 
 @pytest.fixture
@@ -135,6 +135,16 @@ def test_a_label_is_known_when_its_delay_is_over(modules: dict[str, ModuleType])
     model = Asked()
     modules["sentiment"].scored([(at, f"t{at}", True) for at in (0.0, 5.0, 10.0, 15.0)], model, delay_s=10.0)
     assert model.said == [0, 0, 1, 2]
+
+
+def test_a_learner_is_told_of_an_answer_once_it_is_known(modules: dict[str, ModuleType]) -> None:
+    """Of two kinds of customers, ten days apart; every answer is known after 90."""
+    rivers, churn = modules["rivers"], modules["churn"]
+    asked = [churn.Snapshot(day, f"c{day}", 2, 0, [1.0, *[float(day % 20 == 0)] * 18]) for day in range(0, 400, 10)]
+    told, chances = rivers.taught("logistic_regression", asked, lambda one: one.day % 20 == 0)
+    assert told.answers == 31
+    assert set(chances[:9]) == {0.5}
+    assert chances[-2] > 0.6 > 0.4 > chances[-1]
 
 
 def test_an_order_is_judged_by_what_was_known_five_days_before(modules: dict[str, ModuleType]) -> None:
