@@ -22,6 +22,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
 PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
+    "kept": "cdnow",
     "sentiment": "airline_tweets",
     "issues": "airline_tweets",
     "texts": "airline_tweets",
