@@ -122,9 +122,10 @@ def judge(
         noted(teaching.tracks.setdefault(name, Track()), chance, happened=happened, lead_ms=lead_ms)
     seen = numbers_of(values)
     for place, measure in enumerate(spec.inputs):
-        if values[place] is not None:
-            rule = teaching.rules.setdefault(measure, Track())
-            ranked(rule, seen[1 + PER_MEASURE * place], happened=happened)
+        # All answers count, as they do for the learners: whose measure is not known is ranked among the average.
+        at = 1 + PER_MEASURE * place
+        number = seen[at] if values[place] is not None else teaching.means[at]
+        ranked(teaching.rules.setdefault(measure, Track()), number, happened=happened)
 
 
 def absorb(teaching: Teaching, learners: Mapping[str, Classifier], values: Sequence[Number], *, happened: bool) -> None:

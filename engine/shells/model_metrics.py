@@ -44,6 +44,9 @@ class ModelMetrics:
         self._full = Gauge(
             "beforehand_model_full", "1 if it has grown too large to be kept and stands still", labels, registry=made
         )
+        self._day = Gauge(
+            "beforehand_model_day_log_loss", "Log loss on the newest day's answers", ["model"], registry=made
+        )
 
     def note(self, reports: Sequence[AnyReport]) -> None:
         """How good the models are by now."""
@@ -59,6 +62,8 @@ class ModelMetrics:
         for what, count in {**answers, "treated": report.treated, "held_out": report.held_out}.items():
             self._answers.labels(report.model, what).set(count)
         self._kept.labels(report.model).set(report.kept)
+        if report.day_log_loss is not None:
+            self._day.labels(report.model).set(report.day_log_loss)
         for each in report.learners:
             self._note_learner(report.model, each)
 

@@ -47,6 +47,7 @@ class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     """One model. `examples` and `yes` were learned from, `kept` of them are kept, `treated` left out. `judged` were
     held against what was said. The trivial rule is the one measure that alone ranks best, `rule`.
+    `day_log_loss` is of the learner that counts, on the newest day; None where it had said nothing.
     """
 
     model: str
@@ -64,6 +65,7 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     rule_auc: float
     learners: tuple[LearnerReport, ...]
+    day_log_loss: float | None = None
     kept: int = 0
 
 
@@ -132,6 +134,7 @@ def _segments(spec: ModelSpec, teaching: Teaching) -> Iterator[SegmentReport]:
 
 
 def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
+    newest = teaching.judged.get(spec.learner)
     rule, rule_auc, rule_share = best_measure(teaching.rules)
     rarer = min(teaching.yes, teaching.examples - teaching.yes)
     first = quality_of(teaching.tracks.get(spec.learner, Track()))
@@ -150,6 +153,7 @@ def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
         share=first.share,
         rule=rule,
         rule_auc=rule_auc,
+        day_log_loss=newest.log_loss if newest else None,
         learners=tuple(_learners(spec, teaching, rule_share)),
         kept=teaching.kept,
     )

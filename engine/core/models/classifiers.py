@@ -14,6 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Protocol, TypeAlias
 
+from engine.core.models.cautious import Cautious
 from engine.core.models.chance import STEEPEST, Chance, ChanceState
 from engine.core.models.river_learner import RiverLearner, odds_of, trouble_with
 from engine.ports import Slot
@@ -41,19 +42,19 @@ class Classifier(Protocol):
 
 
 class LogisticRegression:
-    """Newton's steps, one per answer. State: that of a `Chance`. Frozen: a weight for each number."""
+    """Newton's steps, one per answer. State: that of a `Cautious`. Frozen: a weight for each number."""
 
     def __init__(self, numbers: int, state: Slot | None = None) -> None:
-        self._chance = Chance(numbers, _chance_state(state))
+        self._chance = Cautious(numbers, state)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
         self._chance.learn(numbers, happened=happened)
 
     def state(self) -> Slot:
-        return list(self._chance.state())
+        return self._chance.state()
 
     def frozen(self) -> list[float]:
-        return self._chance.state()[1]
+        return self._chance.weights()
 
 
 class NaiveBayes:
