@@ -23,6 +23,7 @@ PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
     "kept": "cdnow",
+    "rivers": "cdnow",
     "churn_words": "cdnow",
     "music_words": "sparkify_log_2018_11",
     "sentiment": "airline_tweets",

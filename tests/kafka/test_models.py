@@ -24,7 +24,7 @@ from engine.shells.kafka.topics import topics_of
 from engine.shells.model_state import kept_models
 from engine.shells.wiring import load_configuration
 from engine.spec.models import MOST_EXAMPLES
-from tests.core import leavers, schools, watched_models
+from tests.core import leavers, rivers, schools, watched_models
 from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
 
@@ -121,6 +121,7 @@ class Cluster:
         (3, 3, leavers, 20),
         (4, 9, watched_models, 20),
         (16, 8, watched_models, 20),
+        (4, 10, rivers, 10),
         (1, 4, schools, 6),
         (4, 5, schools, 6),
         (16, 7, schools, 6),
