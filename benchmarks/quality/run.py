@@ -22,6 +22,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
 PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
+    "kept": "cdnow",
     "rivers": "cdnow",
     "churn_words": "cdnow",
     "music_words": "sparkify_log_2018_11",
