@@ -14,6 +14,7 @@ from engine.core.digest import digest
 from engine.core.examples import Example, Number, Snapshot, Treatment, is_enough, numbers_in, who_of
 from engine.core.matching import compile_where
 from engine.core.models.classifiers import mark_of
+from engine.core.moments import spoken_number
 from engine.core.state import Entity, entity_of
 from engine.core.treating import Treats
 from engine.model import DAY_MS, Event, Scalar
@@ -193,7 +194,7 @@ class Asking:
 
 
 def _moved(name: str, value: Number, push: int) -> str:
-    shown = "not known" if value is None else f"{value:.4g}"
+    shown = "not known" if value is None else spoken_number(value)
     return f"{name} {shown} makes it {'likelier' if push > 0 else 'less likely'}"
 
 

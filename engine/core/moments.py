@@ -1,4 +1,4 @@
-"""Moments and lengths of time as a person would write them, in UTC."""
+"""Moments, lengths of time and numbers as a person would write them; moments in UTC."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def spoken_moment(at: int) -> str:
     """`2026-01-05 09:30 UTC`, the minute that has begun by then or begins next."""
     minute = -(-at // MINUTE_MS) * MINUTE_MS
     return datetime.fromtimestamp(minute / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def spoken_number(value: float) -> str:
+    """In four digits that count, as people write it: 12340 and not 1.234e+04."""
+    return f"{float(f'{value:.4g}'):.12g}"

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from engine.core.chain import Chain
 from engine.core.episodes import FIRING, PENDING
 from engine.core.incidents import is_verdict
-from engine.core.moments import spoken_length
+from engine.core.moments import spoken_length, spoken_number
 from engine.core.plan import Judge, Plan
 from engine.core.state import Entity
 from engine.errors import OperatorError
@@ -220,4 +220,4 @@ def _shown(value: object, *, is_time: bool) -> str:
         return spoken_length(value)
     if isinstance(value, tuple):
         return " or ".join(str(one) for one in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return spoken_number(value) if isinstance(value, float) else str(value)

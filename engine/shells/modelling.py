@@ -10,7 +10,7 @@ import msgspec
 from engine.core.crowds import among
 from engine.core.models.classifiers import trouble_of
 from engine.core.models.track import Track, best_measure, quality_of
-from engine.core.moments import spoken_length
+from engine.core.moments import spoken_length, spoken_number
 from engine.core.plan import Plan
 from engine.core.teaching import LearnState, ModelSpec, Teaching
 from engine.model import DAY_MS, Scalar
@@ -207,7 +207,7 @@ def _lines_of_peers(report: PeersReport) -> Iterator[str]:
     yield f"  {'segment':<32}  {'heard':>5}  {'usual':>8}  give or take"
     for segment in sorted(report.segments, key=lambda each: -each.heard)[:SEGMENTS_SHOWN]:
         name = ", ".join(str(part) for part in segment.segment) or "all"
-        yield f"  {name:<32}  {segment.heard:>5,}  {segment.usual:>8.4g}  {segment.spread:.4g}"
+        yield f"  {name:<32}  {segment.heard:>5,}  {spoken_number(segment.usual):>8}  {spoken_number(segment.spread)}"
     if len(report.segments) > SEGMENTS_SHOWN:
         yield f"  and {len(report.segments) - SEGMENTS_SHOWN:,} smaller ones, with --json"
 

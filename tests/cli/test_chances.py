@@ -3,56 +3,69 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Beforehand
+from tests.cli.conftest import MAIN, Beforehand
 from tests.core import leavers
 from tests.core.leavers import DETECTOR
 
 
-@pytest.fixture
-def ran(tmp_path: Path, beforehand: Beforehand, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a model that has learned from all there is."""
-    part = leavers.partition(tmp_path, DETECTOR, leavers.PROJECT)
+    folder = tmp_path_factory.mktemp("once")
+    part = leavers.partition(folder, DETECTOR, leavers.PROJECT)
     part.store.close()
-    (tmp_path / "state" / "state.db").unlink()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in leavers.rows()))
-    monkeypatch.chdir(tmp_path)
-    done = beforehand("run", "--event-clock")
+    (folder / "state" / "state.db").unlink()
+    (folder / "data").mkdir()
+    (folder / "data" / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in leavers.rows()))
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "run", "--event-clock"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def ran(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_models_says_what_was_learned_and_how_good_it_is(ran: Path, beforehand: Beforehand) -> None:
-    said = beforehand("models").stdout
+def test_models_says_what_was_learned_and_how_good_it_is(ran: Path, quickly: Beforehand) -> None:
+    said = quickly("models").stdout
     assert said.startswith("may-leave.leaving\n  version ")
     assert "logistic_regression *" in said
     assert "naive_bayes" in said
     assert " alone  " in said
-    (report,) = json.loads(beforehand("models", "--json").stdout)
+    (report,) = json.loads(quickly("models", "--json").stdout)
     assert report["is_ready"]
     assert report["judged"] > 100
     assert [learner["counts"] for learner in report["learners"]] == [True, False]
     assert report["learners"][0]["auc"] > 0.5
 
 
-def test_models_says_how_far_a_model_is_that_says_nothing_yet(ran: Path, beforehand: Beforehand) -> None:
+def test_models_says_how_far_a_model_is_that_says_nothing_yet(ran: Path, quickly: Beforehand) -> None:
     path = ran / "config" / "detectors" / "d.yml"
     path.write_text(path.read_text().replace("needs: 20", "needs: 5000"))
-    assert "still learning: it needs 5,000 answers and has " in beforehand("models").stdout
+    assert "still learning: it needs 5,000 answers and has " in quickly("models").stdout
     path.write_text(path.read_text().replace("within: 5d", "within: 9d"))
-    assert "it has not learned anything yet" in beforehand("models").stdout
+    assert "it has not learned anything yet" in quickly("models").stdout
     path.write_text(path.read_text().split("  leaving:")[0] + "when: {orders: {at_least: 9}}\n")
     path.write_text(path.read_text().replace("  mood: {average: login, field: mood, over: 4d}\n", ""))
-    assert beforehand("models").stdout == "no detector asks for a chance, or for what is usual among peers\n"
+    assert quickly("models").stdout == "no detector asks for a chance, or for what is usual among peers\n"
 
 
-def test_explain_names_what_moved_a_chance_and_the_version_of_the_model(ran: Path, beforehand: Beforehand) -> None:
+def test_explain_names_what_moved_a_chance_and_the_version_of_the_model(ran: Path, quickly: Beforehand) -> None:
     keys = [f"c{number}" for number in range(40)]
-    said = next(said for key in keys if "fired [" in (said := beforehand("explain", "may-leave", key).stdout))
+    said = next(said for key in keys if "fired [" in (said := quickly("explain", "may-leave", key).stdout))
     assert "  leaving is moved by: " in said
     assert " makes it likelier" in said
     assert "(model version " in said

@@ -22,7 +22,7 @@ from engine.shells.times import from_text, iso
 from tests.kill.process import Run, command, desk, verify
 from tests.kill.project import LEAVING, event, make, write_events
 
-KILLS = int(os.environ.get("KILLS", "110"))
+KILLS = int(os.environ.get("KILLS", "70"))
 PARTS = 2
 UNTIL = "2026-06-01"
 RECORDED = "--event-clock"

@@ -21,8 +21,9 @@ TOLD = f"{KEPT} a 'lateness' of 1d at most"
 
 def said(folder: Path, body: str, stream: str) -> list[str]:
     broken.write(folder, "detector", (HEAD + body + TESTS).encode())
-    project = broken.PROJECT.replace("streams:\n", f"streams:\n  slow: {stream}\n")
-    (folder / "beforehand.yml").write_text(project)
+    project = folder / "beforehand.yml"
+    project.write_text(project.read_text().replace("streams: {", f"streams: {{slow: {stream}, "))
+    assert "slow" in project.read_text()
     return broken.said_of(folder)
 
 

@@ -46,8 +46,10 @@ def test_a_worker_that_cannot_write_says_that_it_is_stuck_and_gives_up(kafka: Ka
 
     world.until(says_so, "it does not give up", 60)
     assert worker.end() == 70, worker.said()
-    # It says so where it is asked, and at its end, unless a write that fails for good is what ends it first.
-    assert "has not moved" in "".join([worker.said(), *seen])
+    # It says so where it is asked, or at its end. Who sees it first is chance: the one who looks at the lag, or, where
+    # asking after a topic that is gone holds up everything on a busy machine, the watchdog.
+    told = "".join([worker.said(), *seen])
+    assert any(words in told for words in ("has not moved", "has come to a stop")), told
     following = world.worker("next")
     world.until_done(60, following)
     assert following.stop() == 0, following.said()
