@@ -22,10 +22,13 @@ RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
 PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
+    "churn_words": "cdnow",
+    "music_words": "sparkify_log_2018_11",
     "sentiment": "airline_tweets",
     "issues": "airline_tweets",
     "texts": "airline_tweets",
     "orders": "olist_sample",
+    "orders_words": "olist_sample",
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",
     "drift": ".",

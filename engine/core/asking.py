@@ -22,13 +22,15 @@ from engine.ports import FieldTest, Known, Learner, Slot
 # So many questions of one entity are open at a time, evenly over the horizon.
 OPEN_MOST = 4
 # Where things lie in the slot. `CHANCES` are by the learners with the marks `TOLD_BY`. `PUSHES` are a mark and then
-# hundredths of log odds, for each learner that is acted on; `EVIDENCE` is how many answers and how many yes.
-ASKED, HAPPENED, CHANCES, VERSION, EVIDENCE, VALUES, PUSHES, QUESTIONS, TOLD_BY = range(9)
+# hundredths of log odds, for each learner that is acted on; `EVIDENCE` is how many answers and how many yes. `TIMES` is
+# how often it has happened.
+ASKED, HAPPENED, CHANCES, VERSION, EVIDENCE, VALUES, PUSHES, QUESTIONS, TOLD_BY, TIMES = range(10)
 # And in a question.
 ASKED_AT, TREATMENT, FEATURES, GIVEN, BY, CAME_AT, GIVEN_BY = range(7)
 TOLD, LEAST_PUSH = 3, 10
-# What is known of an entity beside its measures: since when it is known, and for how long nothing has come of it.
-OF_THE_ENTITY = ("days known", "days silent")
+# What is known of an entity beside its measures: since when it is known, for how long nothing has come of it, and how
+# often it has happened to it already, which no window is long enough to tell.
+OF_THE_ENTITY = ("days known", "days silent", "times before")
 
 
 class Asking:
@@ -75,7 +77,7 @@ class Asking:
         self.least = min(self.least, other.needs)
 
     def fresh(self) -> Slot:
-        return [0, 0, [], 0, [0, 0], [], [], [], []]
+        return [0, 0, [], 0, [0, 0], [], [], [], [], 0]
 
     # ---- asking
 
@@ -87,8 +89,8 @@ class Asking:
         self._close(slot, at, entity)
         if self._is_over(slot, entity):
             return
-        since = (entity.first_seen, entity.seen_at)
-        numbers = numbers_in([*values, *(round(max(0, at - each) / DAY_MS, 2) for each in since)])
+        days = [round(max(0, at - since) / DAY_MS, 2) for since in (entity.first_seen, entity.seen_at)]
+        numbers = numbers_in([*values, *days, slot[TIMES]])
         snapshot = entity.stalls.models.in_force(self.model, at)
         self._say(slot, numbers, snapshot if snapshot and snapshot.is_enough(self.least) else None)
         if at >= slot[ASKED] + self.within_ms // OPEN_MOST and slot[HAPPENED] <= at:
@@ -129,6 +131,7 @@ class Asking:
             if is_in_time and (not question[CAME_AT] or event.at < question[CAME_AT]):
                 question[CAME_AT] = event.at
         slot[HAPPENED] = max(slot[HAPPENED], event.at)
+        slot[TIMES] += 1
         if self._is_over(slot, entity):
             slot[CHANCES] = [0.0 for _chance in slot[CHANCES]]
 

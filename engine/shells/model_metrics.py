@@ -41,6 +41,9 @@ class ModelMetrics:
             "beforehand_model_lead_seconds", "How long before a yes of the top tenth is foreseen", labels, registry=made
         )
 
+        self._full = Gauge(
+            "beforehand_model_full", "1 if it has grown too large to be kept and stands still", labels, registry=made
+        )
         self._day = Gauge(
             "beforehand_model_day_log_loss", "Log loss on the newest day's answers", ["model"], registry=made
         )
@@ -65,6 +68,7 @@ class ModelMetrics:
             self._note_learner(report.model, each)
 
     def _note_learner(self, model: str, report: LearnerReport) -> None:
+        self._full.labels(model, report.learner).set(report.full_at > 0)
         if report.auc is None:
             return
         self._auc.labels(model, report.learner).set(report.auc)

@@ -61,7 +61,7 @@ def test_explain_names_what_moved_a_chance_and_the_version_of_the_model(ran: Pat
 def test_answers_that_are_kept_are_exported_and_erased(ran: Path, beforehand: Beforehand) -> None:
     answers = json.loads(beforehand("export", "customer:c1").stdout)["answers"]
     assert {answer["model"] for answer in answers} == {"may-leave.leaving"}
-    assert answers[0]["measures"].keys() == {"orders", "mood", "days known", "days silent"}
+    assert answers[0]["measures"].keys() == {"orders", "mood", "days known", "days silent", "times before"}
     assert "" in {answer["came"] for answer in answers} != {""}
     learned = sum(1 for answer in answers if answer["learned"])
     assert f"{len(answers)} of answers" in beforehand("erase", "customer:c1").stdout

@@ -116,7 +116,7 @@ def test_so_many_questions_are_open_at_a_time(tmp_path: Path) -> None:
     world.until(30)
     entity = world.chain.entities.get("customer", "ada")
     assert entity is not None
-    questions = next(slot[1][7] for slot in entity.slots if slot and isinstance(slot[1], list) and len(slot[1]) == 9)
+    questions = next(slot[1][7] for slot in entity.slots if slot and isinstance(slot[1], list) and len(slot[1]) == 10)
     assert len(questions) == 4
 
 
@@ -158,6 +158,14 @@ def test_the_answers_of_the_treated_are_counted_and_not_learned(tmp_path: Path) 
     assert teaching.left_out == 3
     assert teaching.examples > 0
     assert teaching.yes == 0
+
+
+def test_how_often_it_has_happened_before_is_known_of_whoever_comes_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for day, event in ((0.5, "order"), (3.5, "left"), (6.5, "order"), (8.5, "left"), (10.5, "order")):
+        world.day(day, event)
+    times = {asked(example): example.values[-1] for example in world.until(20)}
+    assert (times[3.0], times[8.0], times[12.0]) == (0, 1, 2)
 
 
 def test_what_has_come_while_late_events_were_waited_for_is_of_the_question_and_not_of_its_answer(

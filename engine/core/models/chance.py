@@ -24,12 +24,14 @@ class Chance:
     One of them should be the constant 1. The state has n + n*n floats for n numbers: one model for many entities.
     """
 
-    __slots__ = ("_answers", "_doubt", "_weights")
+    __slots__ = ("_answers", "_begun", "_doubt", "_weights")
 
-    def __init__(self, numbers: int, state: ChanceState | None = None) -> None:
+    def __init__(self, numbers: int, state: ChanceState | None = None, begun: Sequence[float] = ()) -> None:
+        """`begun` says how far from 0 each weight may lie before anything is known, squared; 1 if left out."""
         self._answers = 0
         self._weights = [0.0] * numbers
-        self._doubt = [[1.0 if row == column else 0.0 for column in range(numbers)] for row in range(numbers)]
+        self._begun = begun or (1.0,) * numbers
+        self._doubt = [[far if at == row else 0.0 for at in range(numbers)] for row, far in enumerate(self._begun)]
         if state is not None:
             self._answers, weights, doubt = state
             self._weights, self._doubt = list(weights), [list(row) for row in doubt]
@@ -63,7 +65,7 @@ class Chance:
         step = ((1.0 if happened else 0.0) - chance) / scale
         self._weights = [weight + step * along for weight, along in zip(self._weights, moved, strict=True)]
         less = spread / scale
-        kept = KEPT if max(row[place] for place, row in enumerate(self._doubt)) <= KEPT else 1.0
+        kept = KEPT if all(self._doubt[at][at] <= KEPT * far for at, far in enumerate(self._begun)) else 1.0
         self._doubt = [
             [(known - less * down * along) / kept for known, along in zip(row, moved, strict=True)]
             for row, down in zip(self._doubt, moved, strict=True)
