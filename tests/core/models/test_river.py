@@ -254,7 +254,7 @@ def test_plain_things_come_back_as_they_were() -> None:
 @pytest.mark.parametrize(
     "thing",
     [1 << 70, object(), open, os.system, Path("x"), {(1, None), (1, 2)}, b"bytes", lambda: 1, type, int("9" * 30)],
-    ids=repr,
+    ids=["too large", "object", "function", "of the system", "path", "no order", "bytes", "lambda", "type", "digits"],
 )
 def test_what_is_not_known_is_not_taken_apart(thing: object) -> None:
     with pytest.raises(NotKept):
