@@ -21,7 +21,7 @@ TOLD = f"{KEPT} a 'lateness' of 1d at most"
 
 def said(folder: Path, body: str, stream: str) -> list[str]:
     broken.write(folder, "detector", (HEAD + body + TESTS).encode())
-    project = broken.PROJECT.replace("streams:\n", f"streams:\n  slow: {stream}\n")
+    project = broken.PROJECT.replace("streams: {", f"streams: {{slow: {stream}, ")
     (folder / "beforehand.yml").write_text(project)
     return broken.said_of(folder)
 
