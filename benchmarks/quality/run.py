@@ -34,6 +34,7 @@ PARTS = {
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",
     "drift": ".",
+    "mood": "airline_tweets",
     "cost": ".",
 }
 
