@@ -21,6 +21,8 @@ FIRST = 30
 SETTLED = 1_000
 # How far from 0 the weight of a number that spreads by 1 may lie, squared; and that of any number at most.
 TRIED, FURTHEST = (0.02, 0.2, 2.0), 2.0
+# So much less surprised a wider one has to be than the one before it: where answers are alike, it only looks better.
+MARGIN = 5.0
 # What spread less among the first, such as a flag that nobody had, tells nothing of its spread: a usual one is taken.
 LEAST_SPREAD, USUAL_SPREAD = 0.02, 0.2
 
@@ -92,5 +94,6 @@ def _attempts(first: Sequence[Sequence[float]]) -> list[Attempt]:
 
 
 def _best(attempts: Sequence[Attempt]) -> Attempt:
-    """The one that was surprised least; the most cautious of those alike."""
-    return min(attempts, key=lambda attempt: attempt.loss)
+    """The one that was surprised least; a wider one has to earn it."""
+    _, best = min(enumerate(attempts), key=lambda each: each[1].loss + MARGIN * each[0])
+    return best
