@@ -17,6 +17,7 @@ HOUR_S = 3_600
 MONDAY_S = 4 * DAY_S  # 1970-01-05
 WARM_UP_WEEKS = 8
 LOW, HIGH = 0.1, 0.9
+LEAST_EXPECTED = 2.0
 
 
 def arrivals(path: Path, period_s: int) -> tuple[int, list[int]]:
@@ -50,6 +51,22 @@ def forecasts(begin: int, counts: Sequence[int], week: int, ahead: int) -> list[
     return done
 
 
+def in_interval(begin: int, counts: Sequence[int], week: int, ahead: int) -> tuple[float, float, float]:
+    """What came in the next `ahead` periods together: which share of times it was within the ends of the interval,
+    below it and above it. Only where at least two are expected, as of nothing no range can be told.
+    """
+    model, low, high, times = Demand(week), 0, 0, 0
+    for number, count in enumerate(counts[:-ahead]):
+        model.learn(begin + number, count)
+        periods = range(begin + number + 1, begin + number + 1 + ahead)
+        if number >= WARM_UP_WEEKS * week and model.expected_of(periods) >= LEAST_EXPECTED:
+            came = sum(counts[number + 1 : number + 1 + ahead])
+            low += came < model.most_of(periods, LOW)
+            high += came > model.most_of(periods, HIGH)
+            times += 1
+    return 1 - (low + high) / times, low / times, high / times
+
+
 def measure(data: Path, note: Callable[[str, float], None]) -> None:
     for name, period_s, week in (("daily", DAY_S, 7), ("hourly", HOUR_S, 168)):
         begin, counts = arrivals(data / LOG, period_s)
@@ -65,3 +82,7 @@ def measure(data: Path, note: Callable[[str, float], None]) -> None:
             note(f"forecast_in_interval_of_80_percent_{name}_{days}", round(inside / len(done), 3))
             if (name, days) == ("daily", "1d"):
                 note("forecast_error_to_seasonal_naive", round(ours / naive, 3))
+    begin, counts = arrivals(data / LOG, HOUR_S)
+    for hours in (4, 8):
+        for name, share in zip(("in", "below", "above"), in_interval(begin, counts, 168, hours), strict=True):
+            note(f"forecast_{name}_interval_of_80_percent_next_{hours}h", round(share, 3))

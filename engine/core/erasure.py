@@ -17,7 +17,7 @@ from engine.core.members import are_drawers, forget_member
 from engine.core.seen import list_evidence
 from engine.core.state import Entity
 from engine.core.unit_state import Underway, UnitState, Waiting
-from engine.model import Signal
+from engine.model import Reading, Signal
 from engine.spec.types import FIRST_STEP
 
 ERASED = "erased"
@@ -85,9 +85,15 @@ def strip_signal(signal: Signal, name: str) -> Signal:
         member=member,
         related={k: v for k, v in signal.related.items() if (k, v) != (kind, key)},
         attributes=without(signal.attributes, key),
-        readings=tuple(msgspec.structs.replace(one, value=without(one.value, key)) for one in signal.readings),
+        readings=tuple(_strip_reading(one, key) for one in signal.readings),
         event_ids=without(signal.event_ids, key),
     )
+
+
+def _strip_reading(reading: Reading, key: str) -> Reading:
+    """What the author wrote stays; what came with events and profiles may be the name."""
+    limit = without(reading.limit, key) if reading.limit_of else reading.limit
+    return msgspec.structs.replace(reading, value=without(reading.value, key), limit=limit)
 
 
 def strip_unit(unit: UnitState, name: str) -> None:

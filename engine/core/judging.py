@@ -16,7 +16,7 @@ from engine.core.judged import Judged
 from engine.core.teaching import ModelSpec
 from engine.model import Event, Json, Routed
 from engine.ports import NEVER
-from engine.spec.judged import CHALLENGERS, FIGURES, JUDGED, MODEL
+from engine.spec.judged import CHALLENGERS, FIGURES, JUDGED, MODEL, plain_name
 
 STREAM = "models"
 
@@ -67,9 +67,9 @@ def _routed(spec: ModelSpec, name: str, snapshot: Snapshot) -> Routed:
     day = datetime.fromtimestamp((snapshot.at - 1) / 1000, UTC).date().isoformat()
     attributes: dict[str, Json] = {"model": name, "version": snapshot.version, "learner": spec.learner}
     attributes |= _figures(snapshot.judged[spec.learner])
-    others: dict[str, Json] = {each: _figures(found) for each, found in snapshot.judged.items() if each != spec.learner}
+    others = {each: found for each, found in snapshot.judged.items() if each != spec.learner}
     if others:
-        attributes[CHALLENGERS] = others
+        attributes[CHALLENGERS] = {plain_name(each): _figures(found) for each, found in others.items()}
     event = Event(f"{name} {day}", JUDGED, at, STREAM, {MODEL: name}, attributes)
     # An entity takes what has a higher position than all before. Nothing else comes to this one, so its time will do.
     return Routed(MODEL, name, at, event)

@@ -1,4 +1,4 @@
-"""Gives events with a text and no score a score from -1 to 1, as they are read.
+"""Gives events with a text and no score a score from -1 to 1, and a length if one is wanted, as they are read.
 
 It is the text and the configuration that decide, and nothing else, so a row that is read again, here or in another
 process, gets the same score. A text of which nothing is known is scored 0; one that is empty gets none.
@@ -34,13 +34,19 @@ def scored(reader: EventReader, spec: StreamSpec) -> EventReader:
     if spec.text is None:
         return reader
     fields, into, score = spec.text.fields, spec.text.into, scorer_of(spec.text)
+    length_into = spec.text.length_into
 
     def read(row: dict[str, Json], origin: Origin) -> Event | None:
         event = reader.read(row, origin)
-        if event is None or _is_number(read_path(event.attributes, into)):
+        if event is None:
+            return None
+        known = event.attributes
+        wanted = [name for name in (into, length_into) if name and not _is_number(read_path(known, name))]
+        text = text_of(known, fields) if wanted else ""
+        if not text:
             return event
-        text = text_of(event.attributes, fields)
-        return replace(event, attributes={**event.attributes, into: score(text)}) if text else event
+        found = {name: score(text) if name == into else len(text) for name in wanted}
+        return replace(event, attributes={**known, **found})
 
     return EventReader(reader.when, read)
 

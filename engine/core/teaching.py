@@ -10,7 +10,7 @@ from engine.core.crowds import Crowd, forget_who
 from engine.core.examples import PER_MEASURE, Number, Snapshot, numbers_of
 from engine.core.judged import Judged
 from engine.core.kept import Shelf
-from engine.core.models.classifiers import Classifier, stamp_of
+from engine.core.models.classifiers import Classifier, stamp_of, within_a_record
 from engine.core.models.track import Track, noted, ranked
 from engine.model import DAY_MS, HOUR_MS
 from engine.ports import Slot
@@ -145,7 +145,8 @@ def absorb(teaching: Teaching, learners: Mapping[str, Classifier], values: Seque
 def snapshot_of(spec: ModelSpec, teaching: Teaching, learners: Mapping[str, Classifier], at: int) -> Snapshot:
     """What is given away of it."""
     known = teaching.version, at, teaching.examples, teaching.yes
-    learned = {name: learner.frozen() for name, learner in learners.items()}
+    frozen = {name: learner.frozen() for name, learner in learners.items()}
+    learned = within_a_record(frozen, spec.speakers or (spec.learner,))
     ends = list(teaching.lows), list(teaching.highs)
     return Snapshot(spec.id, *known, teaching.means, learned, *ends, judged=teaching.judged)
 

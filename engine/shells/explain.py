@@ -18,6 +18,7 @@ from engine.shells.histories import History
 from engine.shells.incidents import member_line, roll_lines
 from engine.shells.times import iso, moment
 from engine.spec.departures import WHY
+from engine.spec.filters import ORDERED
 from engine.spec.types import FIRST_STEP
 
 # What was decided for a unit at a moment.
@@ -193,8 +194,15 @@ def told(reading: Reading) -> str:
         return f"{reading.measure} is {value}"
     row = f" ({reading.in_a_row} periods in a row)" if reading.in_a_row > 1 else ""
     if reading.limit_of:
-        limit = f"{reading.limit_of}, which is not known" if reading.limit is None else f"{reading.limit_of} {limit}"
+        limit = f"{reading.limit_of} {_shown_limit(reading, limit)}"
     return f"{reading.measure} is {value}, {_compared(reading)} {limit}{row}: {_verdict(reading)}"
+
+
+def _shown_limit(reading: Reading, limit: str) -> str:
+    """Where a number is wanted, `"40"` is no number, and looks like one."""
+    if isinstance(reading.limit, str) and reading.comparator in ORDERED:
+        return f"'{limit}', which is a text"
+    return "(not known)" if reading.limit is None else limit
 
 
 def _compared(reading: Reading) -> str:

@@ -41,6 +41,13 @@ class ModelMetrics:
             "beforehand_model_lead_seconds", "How long before a yes of the top tenth is foreseen", labels, registry=made
         )
 
+        self._full = Gauge(
+            "beforehand_model_full", "1 if it has grown too large to be kept and stands still", labels, registry=made
+        )
+        self._day = Gauge(
+            "beforehand_model_day_log_loss", "Log loss on the newest day's answers", ["model"], registry=made
+        )
+
     def note(self, reports: Sequence[AnyReport]) -> None:
         """How good the models are by now."""
         for report in reports:
@@ -55,10 +62,13 @@ class ModelMetrics:
         for what, count in {**answers, "treated": report.treated, "held_out": report.held_out}.items():
             self._answers.labels(report.model, what).set(count)
         self._kept.labels(report.model).set(report.kept)
+        if report.day_log_loss is not None:
+            self._day.labels(report.model).set(report.day_log_loss)
         for each in report.learners:
             self._note_learner(report.model, each)
 
     def _note_learner(self, model: str, report: LearnerReport) -> None:
+        self._full.labels(model, report.learner).set(report.full_at > 0)
         if report.auc is None:
             return
         self._auc.labels(model, report.learner).set(report.auc)

@@ -8,7 +8,7 @@ are a fact for each block of them.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -42,20 +42,24 @@ def key_of(configuration: Configuration) -> bytes:
     return read_key(reference, configuration.folder, "models").reveal().encode()
 
 
-def trusted(contents: Iterable[bytes], key: bytes) -> Iterator[Snapshot]:
-    """Those that carry our signature. The others are not used; the next one that is learned takes their place."""
+def trusted(contents: Iterable[bytes], key: bytes, asked: Collection[str]) -> Iterator[Snapshot]:
+    """Those that carry our signature, of models that are `asked`. The others are not used: the next one that is learned
+    takes their place, and a model that is asked again after a while begins anew.
+    """
     for content in contents:
         try:
-            yield unsealed(content, key)
+            snapshot = unsealed(content, key)
         except UnsignedSnapshot:
             continue
+        if snapshot.model in asked:
+            yield snapshot
 
 
 def restore(store: Store, plan: Plan, models: Models) -> Learn:
     """The learn step as it was last kept, with its snapshots put into `models`. Raises OperatorError."""
     content = store.fact(FACT)
     kept = msgspec.msgpack.decode(content, type=Kept) if content else Kept(LearnState(), [])
-    for snapshot in trusted(kept.snapshots, key_of(plan.configuration)):
+    for snapshot in trusted(kept.snapshots, key_of(plan.configuration), plan.models):
         models.put(snapshot)
     # What is not asked any more is forgotten with the next day that is learned.
     state = msgspec.structs.replace(kept.state, models={n: m for n, m in kept.state.models.items() if n in plan.models})

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.crowds import among
+from engine.core.models.classifiers import trouble_of
 from engine.core.models.track import Track, best_measure, quality_of
 from engine.core.moments import spoken_length
 from engine.core.plan import Plan
@@ -20,7 +21,8 @@ SEGMENTS_SHOWN = 20
 
 class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one learner said before the answers were known, held against `judged` of them. `rebuilt` is of how many kept
-    answers it was taught when it was added, or its code was another.
+    answers it was taught when it was added, or its code was another. At `full_at` answers it had become too large to be
+    kept, and stands still (0 = it does not); `missed` answers it could not take.
 
     `calibration` is how far its chances were from what came, on average. `top_share` is the share of yes among the
     tenth with the highest chances; `lift` that over the share among all, `lift_over_rule` over that of the best measure
@@ -38,11 +40,14 @@ class LearnerReport(msgspec.Struct, frozen=True, kw_only=True):
     lead_ms: int
     judged: int = 0
     rebuilt: int = 0
+    full_at: int = 0
+    missed: int = 0
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     """One model. `examples` and `yes` were learned from, `kept` of them are kept, `treated` left out. `judged` were
     held against what was said. The trivial rule is the one measure that alone ranks best, `rule`.
+    `day_log_loss` is of the learner that counts, on the newest day; None where it had said nothing.
     """
 
     model: str
@@ -60,6 +65,7 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     rule_auc: float
     learners: tuple[LearnerReport, ...]
+    day_log_loss: float | None = None
     kept: int = 0
 
 
@@ -128,6 +134,7 @@ def _segments(spec: ModelSpec, teaching: Teaching) -> Iterator[SegmentReport]:
 
 
 def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
+    newest = teaching.judged.get(spec.learner)
     rule, rule_auc, rule_share = best_measure(teaching.rules)
     rarer = min(teaching.yes, teaching.examples - teaching.yes)
     first = quality_of(teaching.tracks.get(spec.learner, Track()))
@@ -146,6 +153,7 @@ def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
         share=first.share,
         rule=rule,
         rule_auc=rule_auc,
+        day_log_loss=newest.log_loss if newest else None,
         learners=tuple(_learners(spec, teaching, rule_share)),
         kept=teaching.kept,
     )
@@ -155,6 +163,7 @@ def _learners(spec: ModelSpec, teaching: Teaching, rule_share: float) -> Iterato
     """Those whose word counts first."""
     for name in sorted(spec.learners, key=lambda name: (name != spec.learner, name not in spec.speakers)):
         quality = quality_of(teaching.tracks.get(name, Track()))
+        full_at, missed = trouble_of(name, teaching.learned.get(name, []))
         yield LearnerReport(
             learner=name,
             counts=name in spec.speakers,
@@ -167,6 +176,8 @@ def _learners(spec: ModelSpec, teaching: Teaching, rule_share: float) -> Iterato
             lead_ms=quality.lead_ms,
             judged=quality.answers,
             rebuilt=teaching.rebuilt.get(name, 0),
+            full_at=full_at,
+            missed=missed,
         )
 
 
@@ -218,21 +229,27 @@ def _lines_of_chances(report: ModelReport) -> Iterator[str]:
         )
     if report.judged:
         yield from _judged(report)
+    for each in report.learners:
+        if each.full_at:
+            yield f"    {each.learner} stands still since {each.full_at:,} answers: it is larger than can be kept"
+        if each.missed:
+            yield f"    {each.learner} could not take {each.missed:,} answers"
 
 
 def _judged(report: ModelReport) -> Iterator[str]:
     yield f"  held against {report.judged:,} answers, {report.share:.1%} of them yes:"
-    yield f"    {'':<22}  {'AUC':>5}  {'log loss':>8}  {'off by':>6}  {'top tenth':>9}  {'lift':>5}  foreseen"
+    wide = max(22, *(len(each.learner) + 2 for each in report.learners))
+    yield f"    {'':<{wide}}  {'AUC':>5}  {'log loss':>8}  {'off by':>6}  {'top tenth':>9}  {'lift':>5}  foreseen"
     for each in report.learners:
         auc = "-" if each.auc is None else f"{each.auc:.3f}"
         name = each.learner + (" *" if each.counts else "")
         lead = spoken_length(round(each.lead_ms / DAY_MS) * DAY_MS) if each.lead_ms >= DAY_MS else "less than a day"
         yield (
-            f"    {name:<22}  {auc:>5}  {each.log_loss:>8.3f}  {each.calibration:>6.1%}  {each.top_share:>9.1%}  "
+            f"    {name:<{wide}}  {auc:>5}  {each.log_loss:>8.3f}  {each.calibration:>6.1%}  {each.top_share:>9.1%}  "
             f"{each.lift:>5.2f}  {lead} before"
         )
     if report.rule:
-        yield f"    {report.rule + ' alone':<22}  {report.rule_auc:>5.3f}"
+        yield f"    {report.rule + ' alone':<{wide}}  {report.rule_auc:>5.3f}"
     for each in report.learners:
         if each.rebuilt:
             yield f"    {each.learner} was rebuilt from {each.rebuilt:,} answers, and held against {each.judged:,}"

@@ -6,6 +6,7 @@ own keeps it, and hears of no model then.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -23,6 +24,7 @@ from engine.spec.types import (
     Configuration,
     DetectorSpec,
     Happened,
+    MeasureSpec,
     Place,
     PlaySpec,
     ProjectSpec,
@@ -36,6 +38,11 @@ FIGURES = ("answers", "came", "expected", "log_loss", "off_by", "auc", "lift")
 FIELDS = (MODEL, "version", "learner", *FIGURES)
 CHALLENGERS = "challengers"
 ANY_EVENT = "*"
+
+
+def plain_name(learner: str) -> str:
+    """A learner's name as one step of a dotted field: `river_naive_bayes_GaussianNB`."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", learner).strip("_")
 
 
 def makes_models(project: ProjectSpec) -> bool:
@@ -76,7 +83,7 @@ def check_judged(
             message = f"'{JUDGED}' is what the engine itself says of its models - give your event another name"
             world.report.error(stream.place, "reserved-event", message)
     found = [(each, each.spec) for each in detectors if each.spec is not None]
-    models = {f"{spec.name}.{name}": where for _read, spec in found for name, where in _chances(spec)}
+    models = _models(spec for _read, spec in found)
     for read, spec in found:
         if spec.per == MODEL and makes_models(world.project):
             _OfModels(spec, nodes[spec.name], models, world.report).check()
@@ -94,6 +101,34 @@ def _brings(stream: StreamSpec) -> bool:
 def _chances(spec: DetectorSpec) -> Iterator[tuple[str, Place]]:
     """The chances that a detector asks for, with where they stand."""
     return ((measure.name, measure.place) for measure in spec.watch if measure.word == CHANCE)
+
+
+def _models(specs: Iterable[DetectorSpec]) -> dict[str, str]:
+    """Every measure that asks for a chance, as `detector.measure`, with the name of the model that it asks: that of the
+    first measure which asks the same.
+    """
+    first: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for spec in specs:
+        for measure in spec.watch:
+            if measure.word == CHANCE:
+                name = f"{spec.name}.{measure.name}"
+                found[name] = first.setdefault(_asked(measure, spec), name)
+    return found
+
+
+def _asked(measure: MeasureSpec, spec: DetectorSpec) -> str:
+    """What is asked, of whom and from what, without the names that authors give and without who tells it."""
+    by_name = {each.name: each for each in spec.watch}
+    reads = [[_meant(by_name[name], by_name)] for name in measure.inputs]
+    options = measure.options
+    return repr((spec.per, options.event, options.where, options.within, measure.step_ms, reads))
+
+
+def _meant(measure: MeasureSpec, by_name: Mapping[str, MeasureSpec]) -> object:
+    if not measure.inputs:
+        return measure.word, measure.options
+    return measure.word, measure.options.source, [_meant(by_name[name], by_name) for name in measure.inputs]
 
 
 def _check_other(spec: DetectorSpec, node: MappingNode, world: World) -> None:
@@ -122,9 +157,9 @@ def _check_plays(read: ReadDetector, spec: DetectorSpec, plays: Mapping[str, Pla
 
 
 class _OfModels:
-    """A detector about models. `models` are those that there are, by their names."""
+    """A detector about models. `models` are the measures that ask one, each with the name of that model."""
 
-    def __init__(self, spec: DetectorSpec, node: MappingNode, models: Mapping[str, Place], report: Report) -> None:
+    def __init__(self, spec: DetectorSpec, node: MappingNode, models: Mapping[str, str], report: Report) -> None:
         self._spec = spec
         self._node = node
         self._models = models
@@ -169,8 +204,15 @@ class _OfModels:
         for test in _tests(options):
             asked = test.value if isinstance(test.value, tuple) else (test.value,)
             for name in asked if test.path == MODEL else ():
-                if name not in self._models:
-                    self._report.error(place, "unknown-model", unknown("model", str(name), self._models))
+                self._check_name(place, str(name))
+
+    def _check_name(self, place: Place, name: str) -> None:
+        known = self._models.get(name)
+        if known is None:
+            self._report.error(place, "unknown-model", unknown("model", name, set(self._models.values())))
+        elif known != name:
+            message = f"'{name}' asks the same as '{known}', and that is the name of the model they share"
+            self._report.error(place, "unknown-model", message)
 
 
 def _is_told(path: str) -> bool:

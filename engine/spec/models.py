@@ -11,8 +11,8 @@ from engine.spec.nodes import MappingNode, Node
 from engine.spec.policies import EXAMPLES_KEPT
 from engine.spec.values import Scope, shown
 
-# What ten models may keep fits into the memory of a small machine.
-MOST_EXAMPLES = 1_000_000
+# As objects, which they are while a learner is taught from them, so many weigh some 90 MB.
+MOST_EXAMPLES = 100_000
 
 
 class ModelsDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,8 +64,8 @@ def _problem(
         known = sorted({name for _stream, each in maps for name in each.attributes or ()})
         return "unknown-attribute", unknown("attribute", field, known, f" of the {per}'s profile")
     if is_number and all(_is_text(stream, each, field) for stream, each in maps):
-        hint = f"read it as one in the stream's map: {field}: {{from: {field}, as: number}}"
-        return "bad-measure", f"'{field}' comes out of a CSV file, so it is a text and no number - {hint}"
+        hint = f"write {field}: {{from: {field}, as: number}} in the stream's map"
+        return "bad-measure", f"'{field}' is read as a text from the {per}'s profile, and a number is needed - {hint}"
     return None
 
 

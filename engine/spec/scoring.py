@@ -8,7 +8,8 @@ import msgspec
 
 
 class TextSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`fields` are read as one text, `into` gets its score. `weights` by place, None for the library's own scorer.
+    """`fields` are read as one text, `into` gets its score, `length_into` its length ("" = nothing does). `weights` by
+    place, None for the library's own scorer.
 
     `version` tells what scores from everything else that could.
     """
@@ -17,3 +18,4 @@ class TextSpec(msgspec.Struct, frozen=True, kw_only=True):
     into: str
     weights: Mapping[int, float] | None = None
     version: str = ""
+    length_into: str = ""

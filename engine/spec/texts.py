@@ -37,6 +37,7 @@ class TextDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     field: Annotated[tuple[str, ...], As.FIELDS, "the attribute with the text, or several that are read as one"]
     into: Annotated[str, As.FIELD, "the attribute that gets the score, from -1 to 1"] = "score"
+    length_into: Annotated[str, As.FIELD, "the attribute that gets the number of its characters"] = ""
     model: Annotated[str, As.TEXT, "a file of weights of your own, below the configuration's folder"] = ""
 
 
@@ -75,11 +76,15 @@ def read_text(node: Node | None, maps: Collection[EventMap], family: str, scope:
     if document.into in document.field:
         told = f"the score would take the place of the text in '{document.into}' - name another attribute"
         scope.report.error(written.nodes.get("into", node), "bad-field", told)
+    if document.length_into in (*document.field, document.into):
+        told = f"'{document.length_into}' has something else already - name another attribute for the length"
+        scope.report.error(written.nodes["length_into"], "bad-field", told)
     _judge_maps(document, written.nodes["field"], maps, scope)
     weights, made_by = _scorer(node, document.model, written.nodes.get("model"), scope)
     if scope.report.errors > before:
         return None
-    return TextSpec(fields=document.field, into=document.into, weights=weights, version=made_by)
+    into = {"into": document.into, "length_into": document.length_into}
+    return TextSpec(fields=document.field, weights=weights, version=made_by, **into)
 
 
 def _judge_maps(document: TextDocument, node: Node, maps: Collection[EventMap], scope: Scope) -> None:

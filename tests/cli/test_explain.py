@@ -119,6 +119,16 @@ def test_who_or_what_is_not_known_is_an_error_that_helps(folder: Path) -> None:
         (Reading("logins", 1, "below", 2, in_a_row=3), "logins is 1, below 2 (3 periods in a row): yes"),
         (Reading("mood", None, "below", 0, met=False), "mood is not known, below 0: no"),
         (Reading("tickets", 5), "tickets is 5"),
+        (Reading("coming", 52.0, "above", 40, limit_of="capacity"), "coming is 52, above capacity 40: yes"),
+        (
+            Reading("coming", 52, "above", None, met=False, limit_of="capacity"),
+            "coming is 52, above capacity (not known): no",
+        ),
+        (
+            Reading("coming", 52, "above", "40", met=False, limit_of="capacity"),
+            "coming is 52, above capacity '40', which is a text: no",
+        ),
+        (Reading("plan", "pro", "is_not", "free", limit_of="agreed"), "plan is pro, is not agreed free: yes"),
         (Reading("silence since a", 90_000, "at_least", 60_000), "silence since a is 1m 30s, at least 1m: yes"),
     ],
 )

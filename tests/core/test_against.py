@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from engine.core.erasure import strip_signal
 from engine.model import Json
 from engine.ports import Comparator
 from engine.shells.explain import told
@@ -144,6 +145,16 @@ def test_it_closes_below_a_share_of_what_the_profile_says() -> None:
     assert world.said() == [("firing", "acme", "4h")]
     world.wait_until("2d")
     assert world.said()[1:] == [("resolved", "acme", "1d 2h 48m")]  # in steps of 24 minutes
+
+
+def test_who_is_erased_is_no_limit_in_what_is_kept_of_others() -> None:
+    chosen = watch("asked", "latest", "ticket.opened", field="agent", over="1d")
+    world = World(of(than("asked", "is_not", "own"), chosen, profile("own", "agent")))
+    says(world, "0s", agent="ada")
+    world.event("ticket.opened", "1m", account="acme", agent="bob")
+    stripped = strip_signal(world.signal(), "customer:ada")
+    assert "ada" not in msgspec.json.encode(stripped.readings).decode()
+    assert stripped.readings[0].value == "bob"
 
 
 # ---- plans that come as events

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import msgspec
+import pytest
 
 from engine.core.teaching import Teaching
 from engine.model import HOUR_MS, Json
@@ -16,6 +17,12 @@ LOGINS = msgspec.structs.replace(watch("logins", "count", "usage.login", every="
 WEDNESDAY = date(2026, 1, 7).toordinal()
 BELOW = Departs(measure="logins", side="below", share=0.4, against="peers")
 OTHERS = ("birch", "cedar", "dale", "elm")
+
+
+STREAMS = (
+    StreamSpec(name="usage", events=("usage.login",), lateness_ms=0),
+    StreamSpec(name="crm", family="profile", describes="account", lateness_ms=0),
+)
 
 
 def world(when: Departs = BELOW, same: tuple[str, ...] = (), needs: int = 3, lateness_ms: int = 0) -> World:
@@ -67,6 +74,31 @@ def test_nothing_is_said_of_the_first_day_or_with_too_few_others() -> None:
     days(enough, {"acme": [10, 10, 1, 1, 1], **{key: [10] * 5 for key in OTHERS}})
     enough.wait_until("9d")
     assert enough.fired() == [("acme", "4d 1h")]
+
+
+@pytest.mark.parametrize(
+    ("every", "bad", "in_a_row", "said"),
+    [
+        ("1w", [(14, 21)], 1, [("firing", "acme", "22d 1h"), ("resolved", "acme", "29d 1h")]),
+        ("1w", [(14, 28)], 2, [("firing", "acme", "29d 1h"), ("resolved", "acme", "36d 1h")]),
+        # February of 2026 begins 27 days after the first Monday of the year, March 28 later.
+        ("1mo", [(27, 55)], 1, [("firing", "acme", "56d 1h"), ("resolved", "acme", "87d 1h")]),
+    ],
+)
+def test_a_week_or_a_month_is_told_a_day_after_it(
+    every: str, bad: list[tuple[int, int]], in_a_row: int, said: list[tuple[str, str, str]]
+) -> None:
+    """Five accounts that log in daily, of which one is quieter for one or two weeks, or a month."""
+    logins = msgspec.structs.replace(LOGINS, options=watch("logins", "count", "usage.login", every=every).options)
+    logins = msgspec.structs.replace(logins, period=every)
+    when = msgspec.structs.replace(BELOW, in_a_row=in_a_row)
+    town = World(detector("below-peers", "account", when, logins, peers=PeersSpec(needs=3)), streams=STREAMS)
+    for day in range(37 if every == "1w" else 90):
+        is_bad = any(begin <= day < end for begin, end in bad)
+        for account in ("acme", *OTHERS):
+            for hour in range(1 if is_bad and account == "acme" else 2):
+                town.event("usage.login", f"{day}d {8 + hour}h", account=account)
+    assert town.said() == said
 
 
 def test_others_are_those_whose_attributes_are_the_same() -> None:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.core.models.text import PLACES as MODEL_PLACES
 from engine.core.models.text import TextChance, places_of
@@ -49,6 +50,23 @@ def read(router: Router, fields: dict[str, Json]) -> Event:
     (event,) = router.events(row)
     assert isinstance(event, Event), event
     return event
+
+
+def test_the_length_of_a_text_is_told_where_it_is_wanted() -> None:
+    spec = replace(learned(), length_into="length")
+    assert read(router_of(spec), {"body": "It came early."}).attributes["length"] == 14
+    assert read(router_of(spec), {"body": "x" * 5_000}).attributes["length"] == READ_CHARS
+    assert "length" not in read(router_of(spec), {"body": ""}).attributes
+    assert "length" not in read(router_of(learned()), {"body": "It came early."}).attributes
+
+
+def test_a_length_or_a_score_that_is_there_stays_and_the_other_is_told() -> None:
+    router = router_of(replace(learned(), length_into="length"))
+    scored = read(router, {"body": "It came early.", "score": -0.5}).attributes
+    assert (scored["score"], scored["length"]) == (-0.5, 14)
+    measured = read(router, {"body": "thank you, it came early", "length": 3}).attributes
+    assert measured["length"] == 3
+    assert isinstance(measured["score"], float)
 
 
 def test_a_text_without_a_score_gets_one_between_minus_one_and_one() -> None:

@@ -122,6 +122,7 @@ def a_model() -> ModelReport:
         rule="logins",
         rule_auc=0.7,
         learners=(learner,),
+        day_log_loss=0.38,
     )
 
 

@@ -28,6 +28,7 @@ def yaml(path: Path) -> Any:
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "beforehand.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 RULES = [rule for group in yaml(PROMETHEUS / "rules.yml")["groups"] for rule in group["rules"]]
+RULE_TESTS = sorted(PROMETHEUS.glob("rules*_test.yml"))
 VARIABLES = DASHBOARD["templating"]["list"]
 
 
@@ -103,7 +104,7 @@ def test_prometheus_takes_its_configuration() -> None:
 
 
 def test_the_alerts_fire_and_stay_quiet_as_their_tests_say() -> None:
-    promtool("test", "rules", "rules_test.yml", folder=PROMETHEUS)
+    promtool("test", "rules", *(path.name for path in RULE_TESTS), folder=PROMETHEUS)
 
 
 def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
@@ -124,7 +125,8 @@ def test_an_alert_says_what_is_wrong_how_bad_it_is_and_is_tested_both_ways(rule:
         assert label in shown(rule["expr"])
     cases = [
         case
-        for test in yaml(PROMETHEUS / "rules_test.yml")["tests"]
+        for path in RULE_TESTS
+        for test in yaml(path)["tests"]
         for case in test["alert_rule_test"]
         if case["alertname"] == rule["alert"]
     ]

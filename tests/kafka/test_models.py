@@ -11,16 +11,19 @@ import msgspec
 import pytest
 
 from engine.core.examples import Example, who_of
+from engine.core.kept import Shelf
 from engine.core.route import Router
 from engine.model import DAY_MS, Decision, Routed
 from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.kafka import wire
 from engine.shells.kafka.decide import DecidePartition
 from engine.shells.kafka.detect import DetectPartition
+from engine.shells.kafka.learning import BLOCKS
 from engine.shells.kafka.stage import Shared, text_of
 from engine.shells.kafka.topics import topics_of
 from engine.shells.model_state import kept_models
 from engine.shells.wiring import load_configuration
+from engine.spec.models import MOST_EXAMPLES
 from tests.core import leavers, schools, watched_models
 from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
@@ -205,3 +208,31 @@ async def test_a_learner_that_is_added_knows_what_it_would_know_locally(
     assert made.rebuilt.keys() == {"naive_bayes"}
     assert 100 < made.rebuilt["naive_bayes"] < made.kept == known.kept
     assert made.tracks["naive_bayes"].answers > 100
+
+
+async def test_who_is_erased_is_in_no_answer_that_the_owner_keeps(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, leavers)
+    await cluster.feed(Random(0), until=1_400)
+    await cluster.work(Random(0), restart=0)
+    owner = cluster.stages[cluster.topics.candidates, 0]
+    assert isinstance(owner, DecidePartition)
+    before = kept_about(owner, "c1")
+    assert len(before) > 5
+    erase = wire.Erase("customer", "c1", 0, leavers.AT)
+    await cluster.link.send(cluster.topics.candidates, 0, [(None, wire.encode(erase))])
+    await cluster.feed(Random(0), since=1_400, until=1_500)
+    await cluster.work(Random(0), restart=1)
+    owner = cluster.stages[cluster.topics.candidates, 0]
+    assert isinstance(owner, DecidePartition)
+    assert not set(kept_about(owner, "c1")) & set(before)
+    assert len(kept_about(owner, "c2")) > 5
+    ((model, teaching),) = owner.learned.models.items()
+    shelf = Shelf(MOST_EXAMPLES, owner.replica.head.rows[BLOCKS], owner.plan.models)
+    assert teaching.kept == shelf.count(model) < teaching.examples
+
+
+def kept_about(owner: DecidePartition, key: str) -> list[int]:
+    """When the kept questions about a customer were asked."""
+    shelf = Shelf(MOST_EXAMPLES, owner.replica.head.rows[BLOCKS], owner.plan.models)
+    (model,) = owner.plan.models
+    return [lesson.asked_at for lesson in shelf.of(model) if lesson.who == who_of("customer", key)]

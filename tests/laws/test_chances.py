@@ -122,3 +122,18 @@ def test_how_often_time_is_told_makes_no_difference(tmp_path: Path, straight: tu
     seldom = list(crowd.with_ticks_before_each_event(records))
     often = list(crowd.with_ticks_every(records, 3_600_000))
     assert crowd.straight(plan, often) == crowd.straight(plan, seldom)
+
+
+def test_a_model_that_is_asked_again_after_a_while_begins_anew(tmp_path: Path) -> None:
+    some, without = rows(), DETECTOR.replace(", challenger: naive_bayes", "")
+    third, found = len(some) // 3, []
+    for number, detector in enumerate((DETECTOR, without, DETECTOR)):
+        part = partition(tmp_path, detector)
+        take(part, some[number * third : (number + 1) * third])
+        (name, teaching), *others = part.chain.learn.state.models.items()
+        kept = [(snapshot.model, snapshot.version) for snapshot in part.chain.stalls.models.all()]
+        found.append((name, teaching.version, others, kept[-1]))
+        part.store.close()
+    assert found[0][0] == found[2][0] != found[1][0]
+    for name, version, others, newest in found:
+        assert (others, newest) == ([], (name, version)), "what was learned is what is in force"

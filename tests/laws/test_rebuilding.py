@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from engine.core.kept import Lesson, Shelf
+from engine.core.models import classifiers
 from engine.core.rebuilding import Rebuild, rebuilds
 from engine.core.teaching import LearnState, Teaching
 from engine.shells import model_state
@@ -77,6 +78,18 @@ def test_it_knows_what_it_would_know_had_it_been_there(straight: Partition, from
     assert ours.tracks["logistic_regression"] == theirs.tracks["logistic_regression"]
 
 
+def test_a_learner_of_river_is_rebuilt_to_the_same(tmp_path: Path) -> None:
+    of_river = DETECTOR.replace("challenger: naive_bayes", "challenger: {river: linear_model.LogisticRegression}")
+    added = teaching_of(carried(tmp_path / "added", 1_000, then=of_river + "mode: shadow\n"))
+    part = partition(tmp_path / "beginning", of_river + "mode: shadow\n")
+    take(part, rows())
+    finish(part)
+    assert added.learned == teaching_of(part).learned
+    (name,) = added.rebuilt
+    assert name.startswith("river ")
+    assert added.tracks[name].answers > 100
+
+
 def test_it_is_judged_as_if_it_had_been_asked(from_the_beginning: Partition) -> None:
     """All of a model anew comes to the model."""
     (spec,) = from_the_beginning.plan.models.values()
@@ -94,6 +107,19 @@ def test_batches_and_restarts_make_no_difference(
     size: int, restart_every: int, tmp_path: Path, straight: Partition
 ) -> None:
     assert outcome(carried(tmp_path, size, restart_every=restart_every)) == outcome(straight)
+
+
+def test_restarts_before_the_day_is_over_lose_nothing(tmp_path: Path, straight: Partition) -> None:
+    part, all_ = partition(tmp_path, ALONE), rows()
+    take(part, all_[:CHANGE_AT])
+    for at in range(CHANGE_AT, CHANGE_AT + 45, 3):
+        part.store.close()
+        part = partition(tmp_path, DETECTOR)
+        take(part, all_[at : at + 3])
+    assert teaching_of(part).rebuilt
+    take(part, all_[CHANGE_AT + 45 :])
+    finish(part)
+    assert outcome(part) == outcome(straight)
 
 
 @pytest.mark.parametrize("steps", [1, 50])
@@ -161,6 +187,23 @@ def test_what_was_learned_by_other_code_is_learned_anew(from_the_beginning: Part
     assert [each for each in spec.learners if older.lacks(each)] == ["naive_bayes"]
 
 
+def test_an_upgrade_changes_nothing_but_who_was_rebuilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_the_beginning: Partition
+) -> None:
+    part, all_ = partition(tmp_path, DETECTOR), rows()
+    take(part, all_[:CHANGE_AT])
+    part.store.close()
+    monkeypatch.setattr(classifiers, "OWN", "2")
+    part = partition(tmp_path, DETECTOR)
+    take(part, all_[CHANGE_AT:])
+    finish(part)
+    ours, theirs = teaching_of(part), teaching_of(from_the_beginning)
+    assert ours.rebuilt.keys() == set(ours.stamps) == {"logistic_regression", "naive_bayes"}
+    assert set(ours.stamps.values()) == {"2"}
+    assert (ours.learned, ours.tracks, ours.examples) == (theirs.learned, theirs.tracks, theirs.examples)
+    assert carrying.outcome(part)[0] == carrying.outcome(from_the_beginning)[0]
+
+
 def test_a_model_that_nobody_asks_any_more_is_not_kept(tmp_path: Path) -> None:
     part = carried(tmp_path, 1_000)
     assert part.store.db.execute("SELECT count(*) FROM facts WHERE name GLOB 'kept *'").fetchone()[0] > 3
@@ -173,6 +216,7 @@ def test_a_model_that_nobody_asks_any_more_is_not_kept(tmp_path: Path) -> None:
 
 def test_what_an_earlier_version_kept_is_read(straight: Partition) -> None:
     fields = msgspec.msgpack.decode(msgspec.msgpack.encode(teaching_of(straight)))
-    older = msgspec.msgpack.decode(msgspec.msgpack.encode([0, {"m": fields[:-3]}]), type=LearnState).models["m"]
+    then = Teaching.__struct_fields__.index("stamps")
+    older = msgspec.msgpack.decode(msgspec.msgpack.encode([0, {"m": fields[:then]}]), type=LearnState).models["m"]
     assert (older.stamps, older.rebuilt, older.kept) == ({}, {}, 0)
     assert older.lacks("naive_bayes")

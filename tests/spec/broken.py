@@ -13,8 +13,8 @@ EXPECT = "# expect: "
 PROJECT = """
 project: meadow
 entities: {customer: customer, account: account}
-streams:
-  app: {events: [app.opened, app.exported, app.export_failed, case.opened]}
+streams: {app: {events: [app.opened, app.exported, app.export_failed, case.opened]}, people: {family: profile,
+  format: csv, describes: customer, events: [app.opened], map: {attributes: {size: size, seats: {from: s, as: whole}}}}}
 sinks: {log: {kind: stdout}}
 channels: {email: log}
 human: {by: reply, say: Reply to reach a person.}

@@ -82,6 +82,20 @@ def test_a_threshold_over_a_window(good: Configuration) -> None:
     assert cases.options.where == (FieldTest("priority", "is", ("high", "urgent")),)
 
 
+def test_limits_that_are_measures(good: Configuration) -> None:
+    found = detector(good, "more-than-agreed")
+    assert isinstance(found.when, AllOf)
+    assert found.when.parts == (
+        Compare(measure="opened", comparator="above", limit=None, in_a_row=2, limit_of="closed"),
+        Compare(measure="over", comparator="above", limit=3),
+        Compare(measure="plan", comparator="is_not", limit=None, limit_of="asked_for"),
+    )
+    assert found.resolve_when == Compare(measure="coming", comparator="at_most", limit=None, limit_of="agreed")
+    watched = {each.name: each for each in found.watch}
+    assert (watched["agreed"].word, watched["agreed"].options.field) == ("profile", "agreed.cases")
+    assert (watched["over"].inputs, watched["over"].period) == (("coming", "agreed"), "")
+
+
 def test_low_periods_in_a_row(good: Configuration) -> None:
     found = detector(good, "two-slow-weeks")
     assert found.when == Compare(measure="visits", comparator="below", limit=3, in_a_row=2)

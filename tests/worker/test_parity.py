@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from engine.model import HOUR_MS
 from engine.shells.wiring import load_configuration
 from engine.spec.broker import KafkaSpec
-from tests.kill.project import add_tasks, put_in_order
+from tests.kill.project import START, add_tasks, put_in_order
 from tests.worker.conftest import NewWorld
 from tests.worker.world import working
 
@@ -241,3 +242,40 @@ def saying(line: str) -> str:
     """The same row with a text; a repeat of a row says the same."""
     fields = json.loads(line)
     return json.dumps(fields | {"body": SAID[sum(fields["id"].encode()) % len(SAID)]}) + "\n"
+
+
+LIMITS = """
+---
+detector: more-than-agreed
+owner: support
+reason: tickets
+per: customer
+watch:
+  fails: {count: login.failed, over: 6h}
+  logins: {count: login, over: 6h}
+  agreed: {profile: agreed}
+when: {fails: {above: agreed}}
+resolve_when: {fails: {at_most: logins}}
+then: [{play: note}]
+why: "{{ fails }} of {{ agreed }}"
+"""
+
+
+def test_what_a_profile_says_is_a_limit_as_in_a_backtest(kafka: KafkaSpec, new_world: NewWorld) -> None:
+    streams = """
+  usage: {family: usage, from: "usage*.jsonl", lateness: 5s}
+  tickets: {family: ticket, from: tickets.jsonl, lateness: 1m}
+  people: {family: profile, from: people.jsonl, describes: customer, lateness: 10s}
+"""
+    world = new_world(kafka, events=600, detectors=LIMITS, streams=streams)
+    rows = [
+        {"id": f"p{number}", "at": START + number * HOUR_MS, "customer": f"c{number % 60}", "agreed": number % 4}
+        for number in range(100)
+    ]
+    (world.folder / "data" / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    put_in_order(world.folder / "data")
+    world.feed()
+    with working(world, 1) as running:
+        world.until_done(60, *running)
+    world.verify()
+    assert any(json.loads(line)["detector"] == "more-than-agreed" for line in world.oracle())

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Protocol, TypeAlias
 
 from engine.core.models.cautious import Cautious
 from engine.core.models.chance import STEEPEST, Chance, ChanceState
-from engine.core.models.river_learner import RiverLearner, odds_of
+from engine.core.models.river_learner import RiverLearner, odds_of, trouble_with
 from engine.ports import Slot
 
 # What is given away: of our own learners numbers, of River's a model that was taken apart. Empty: it knows too little.
 Frozen: TypeAlias = list[float] | bytes
 
+# Of all models of River in one snapshot: a record of Kafka holds a third less, as it is written as text.
+MOST_TOGETHER = 700 * 1024
 # Answers of each kind before naive Bayes says anything, and the least spread that it takes a number to have.
 LEAST_OF_A_KIND, LEAST_SPREAD = 2, 0.05
 
@@ -130,6 +132,24 @@ def _version_of_river() -> str:
 def classifier(name: str, numbers: int, state: Slot | None = None) -> Classifier:
     """A new one, or one that goes on from a state."""
     return RiverLearner(name, numbers, state) if is_of_river(name) else CLASSIFIERS[name](numbers, state)
+
+
+def trouble_of(name: str, state: Slot) -> tuple[int, int]:
+    """Since how many answers it stands still, as it is too large to be kept (0 = it does not), and how many answers it
+    could not take.
+    """
+    return trouble_with(state) if state and is_of_river(name) else (0, 0)
+
+
+def within_a_record(learned: Mapping[str, Frozen], first: Sequence[str]) -> dict[str, Frozen]:
+    """As many of them as go out in one snapshot. If it has to be, those that are only compared stay behind."""
+    size, found = 0, {}
+    for name in sorted(learned, key=lambda name: (name not in first, name)):
+        frozen = learned[name]
+        size += len(frozen) if isinstance(frozen, bytes) else 0
+        if size <= MOST_TOGETHER:
+            found[name] = frozen
+    return found
 
 
 def log_odds_of(name: str, frozen: Frozen, numbers: Sequence[float]) -> float | None:

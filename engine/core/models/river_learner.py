@@ -17,7 +17,8 @@ import msgspec
 
 from engine.core.models.chance import STEEPEST, Chance
 from engine.core.models.river_names import build
-from engine.core.models.river_state import MOST_BYTES, NotKept, Refused, put_together, take_apart
+from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
+from engine.core.models.river_state import put_together, take_apart
 from engine.ports import Slot
 
 # How often it is looked whether it can still be kept, in answers.
@@ -93,7 +94,7 @@ class RiverLearner:
 
     def frozen(self) -> bytes:
         kept = msgspec.convert(self.state(), Kept)
-        if not kept.model or kept.set_right is None:
+        if not kept.model or kept.set_right is None or not kept.set_right[0]:
             return b""
         return msgspec.msgpack.encode(Frozen(kept.set_right[1], kept.model))
 
@@ -113,9 +114,10 @@ def odds_of(name: str, frozen: bytes, numbers: Sequence[float]) -> float | None:
     return None if odds is None else base + weight * odds
 
 
-def full_at(state: Slot) -> int:
-    """At how many answers it had become too large to be kept; 0 = it is not."""
-    return msgspec.convert(state, Kept).full_at
+def trouble_with(state: Slot) -> tuple[int, int]:
+    """At how many answers it had become too large to be kept (0 = it is not), and how many it could not take."""
+    kept = msgspec.convert(state, Kept)
+    return kept.full_at, kept.missed
 
 
 def _odds(scaler: Any, model: Any, features: dict[str, float]) -> float | None:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from engine.core.models.river_state import PACKAGES
+from engine.core.models.river_parts import PACKAGES
 from engine.spec.report import listed, near
 
 # Where a class draws at random and no seed is written.
@@ -76,8 +76,13 @@ def _found(path: str) -> Any:
 
 
 def _nearest(path: str) -> str:
+    package, _dot, word = path.rpartition(".")
     known = [name for name, _class in classes()]
-    word = path.rpartition(".")[2]
+    if package in PACKAGES:
+        known += [
+            f"{package}.{name}"
+            for name, _class in inspect.getmembers(import_module(f"river.{package}"), inspect.isclass)
+        ]
     same = [name for name in known if name.rpartition(".")[2].lower() == word.lower()]
     return f" - did you mean '{same[0]}'?" if same else near(path, known)
 

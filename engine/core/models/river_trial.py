@@ -15,7 +15,8 @@ from typing import Any
 
 from engine.core.models.river_learner import features_of
 from engine.core.models.river_names import Unfit, build
-from engine.core.models.river_state import MOST_BYTES, NotKept, Refused, put_together, take_apart
+from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
+from engine.core.models.river_state import put_together, take_apart
 
 ANSWERS = 600
 # After so many it is taken apart, and one that was put together goes on beside it.
@@ -48,7 +49,8 @@ def why_not(name: str) -> str:
     except Refused as reason:
         return f"it cannot be kept: {reason}"
     except RAISED as error:
-        return f"River says: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        return f"on a trial with numbers of both signs, River said {said}"
     return ""
 
 

@@ -131,9 +131,10 @@ class Following:
         self._kept = msgspec.msgpack.decode(content, type=Followed) if content else Followed()
         self._key = key_of(plan.configuration)
         self._models = models
+        self._asked = frozenset(plan.models)
         self._waits = waits and bool(plan.models)
         self._queue: list[Waiting] = [_read(*parts) for parts in self._kept.waiting]
-        for snapshot in trusted(self._kept.snapshots, self._key):
+        for snapshot in trusted(self._kept.snapshots, self._key, self._asked):
             models.put(snapshot)
 
     def reached(self, told: int) -> int:
@@ -150,7 +151,7 @@ class Following:
 
     def told(self, message: wire.Learned) -> None:
         """The owner's word. What was not signed with our key is not used."""
-        for snapshot in trusted(message.snapshots, self._key):
+        for snapshot in trusted(message.snapshots, self._key, self._asked):
             self._models.put(snapshot)
         self._kept.snapshots = [sealed(snapshot, self._key) for snapshot in self._models.all()]
         self._kept.due = max(self._kept.due, message.due)
