@@ -32,7 +32,8 @@ class Attempt:
 
     def __init__(self, begun: Sequence[float], state: Slot | None = None) -> None:
         self.begun = list(begun)
-        self.loss, answers, weights, doubt = state or (0.0, 0, [], [])
+        loss, answers, weights, doubt = state or (0.0, 0, [], [])
+        self.loss: float = loss
         self.chance = Chance(len(begun), (answers, weights, doubt) if state else None, self.begun)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
