@@ -36,9 +36,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     of: Annotated[tuple[str, ...], As.MEASURES, "the measure, by the calendar: a count per hour or day"]
     ahead: Annotated[int, As.DURATION, "how far ahead: some of its periods, all of them together; a week at most"]
     at: Annotated[float, As.SHARE, "the number that this share of such times do not exceed; else what is expected"] = 0
-    as_: Annotated[As_, "all of them together, the busiest one, or how many hours it is until that begins"] = (
-        msgspec.field(default="total", name="as")
-    )
+    as_: Annotated[
+        As_, As.TEXT, "all of them together, the busiest one, or how many hours it is until that one begins"
+    ] = msgspec.field(default="total", name="as")
 
 
 class Forecast:

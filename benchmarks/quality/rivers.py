@@ -25,9 +25,8 @@ LEARNERS = {
     "ad_predictor": "river linear_model.AdPredictor",
     "gaussian_nb": "river naive_bayes.GaussianNB",
     "hoeffding_tree": "river tree.HoeffdingTreeClassifier",
-    "bagged_trees": "river ensemble.BaggingClassifier(model=tree.HoeffdingTreeClassifier,n_models=3)",
-    "random_forest": "river forest.ARFClassifier"
-    "(drift_detector=drift.NoDrift,n_models=3,warning_detector=drift.NoDrift)",
+    "hoeffding_tree_of_depth_4": "river tree.HoeffdingTreeClassifier(max_depth=4)",
+    "bagged_trees": "river ensemble.BaggingClassifier(model=tree.HoeffdingTreeClassifier(max_depth=4),n_models=3)",
 }
 
 

@@ -22,6 +22,8 @@ RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
 PARTS = {
     "anomaly": "nab",
     "churn": "cdnow",
+    "kept": "cdnow",
+    "rivers": "cdnow",
     "churn_words": "cdnow",
     "music_words": "sparkify_log_2018_11",
     "sentiment": "airline_tweets",
@@ -32,6 +34,7 @@ PARTS = {
     "cases": "tickets_bpi13_helpdesk",
     "forecast": "tickets_bpi13_helpdesk",
     "drift": ".",
+    "mood": "airline_tweets",
     "cost": ".",
 }
 

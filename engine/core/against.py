@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.core.comparing import settled, settled_turn
-from engine.core.compiled import Compiled, Measure, Turn
+from engine.core.compiled import Compiled, Measure, Truth, Turn
 from engine.core.matching import holds
 from engine.core.state import Entity
 from engine.model import Reading, Scalar
@@ -43,6 +43,11 @@ class _Side:
         return not entity.stalled_ms(self.measure.events, now - 1, now)
 
     @property
+    def may_wait(self) -> bool:
+        """Is it not simply what the measure says now?"""
+        return self.is_small or self.is_closed
+
+    @property
     def wait(self) -> Turn:
         return settled_turn(self.measure) if self.is_small and not self.is_closed else self.measure.turn
 
@@ -51,13 +56,7 @@ def against(spec: Compare, measure: Measure, limit: Measure, *, in_range: bool =
     """`in_range`: another limit of the measure already asks for events, so that few of them need no waiting."""
     one, other = _sides(spec, measure, limit, in_range=in_range)
     periods = spec.in_a_row or 1
-
-    def truth(entity: Entity, now: int) -> bool | None:
-        values, limits = one.values(entity, now, periods), other.values(entity, now, periods)
-        if values is None or limits is None:
-            return None
-        judged = [_holds(value, spec, limit) for value, limit in zip(values, limits, strict=True)]
-        return False if False in judged else None if None in judged else True
+    truth = _by_period(spec, one, other) if one.may_wait or other.may_wait else _now(spec, measure, limit)
 
     def story(entity: Entity, now: int) -> list[Reading]:
         value, held = ((side.values(entity, now, periods) or [None])[0] for side in (one, other))
@@ -76,6 +75,25 @@ def against(spec: Compare, measure: Measure, limit: Measure, *, in_range: bool =
     )
 
 
+def _now(spec: Compare, measure: Measure, limit: Measure) -> Truth:
+    """Both as they are: what each event asks, so it goes straight to the two."""
+    value, other = measure.value, limit.value
+    return lambda entity, now: _holds(value(entity, now), spec, other(entity, now))
+
+
+def _by_period(spec: Compare, one: _Side, other: _Side) -> Truth:
+    periods = spec.in_a_row or 1
+
+    def truth(entity: Entity, now: int) -> bool | None:
+        values, limits = one.values(entity, now, periods), other.values(entity, now, periods)
+        if values is None or limits is None:
+            return None
+        judged = [_holds(value, spec, limit) for value, limit in zip(values, limits, strict=True)]
+        return False if False in judged else None if None in judged else True
+
+    return truth
+
+
 def _sides(spec: Compare, measure: Measure, limit: Measure, *, in_range: bool) -> tuple[_Side, _Side]:
     few = spec.comparator in LESS and measure.moves == "up" and not in_range
     few_allowed = spec.comparator in MORE and limit.moves == "up"
@@ -91,7 +109,7 @@ def _is_timed(spec: Compare, one: _Side, other: _Side) -> bool:
     """Can it become true without an event?"""
     rises = one.measure.moves == "down" and spec.comparator in MORE
     falls = other.measure.moves == "down" and spec.comparator in LESS
-    sides = any(side.is_small or side.is_closed or side.measure.is_sampled for side in (one, other))
+    sides = any(side.may_wait or side.measure.is_sampled for side in (one, other))
     return sides or rises or falls
 
 

@@ -67,7 +67,7 @@ class Asking:
 
     def bind(self, kind: str, inputs: str, read: Sequence[str]) -> None:
         """Say whom it asks about, and from what: `inputs` tells the measures apart, `read` are their event types."""
-        self.model = digest("model", kind, self.asked, inputs)
+        self.model = digest("model", kind, self.asked, inputs, *OF_THE_ENTITY)
         self.may_end = set(self.events).isdisjoint(read) and "*" not in read
 
     def join(self, other: Learner) -> None:

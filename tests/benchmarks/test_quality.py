@@ -12,9 +12,15 @@ from types import ModuleType
 
 import pytest
 
+from engine.core.examples import Example
+from tests.real.reading import DATA
+
 PARTS = Path(__file__).parents[2] / "benchmarks" / "quality"
 MINUTE_MS = 60_000
-NAMES = ("churn", "issues", "measures", "nab", "orders", "run", "sentiment", "texts")
+NAMES = (
+    *("churn", "churn_words", "few", "issues", "measures", "music_words", "nab", "orders", "orders_words", "product"),
+    *("rivers", "run", "sentiment", "texts"),
+)
 
 
 @pytest.fixture
@@ -137,6 +143,16 @@ def test_a_label_is_known_when_its_delay_is_over(modules: dict[str, ModuleType])
     assert model.said == [0, 0, 1, 2]
 
 
+def test_a_learner_is_told_of_an_answer_once_it_is_known(modules: dict[str, ModuleType]) -> None:
+    """Of two kinds of customers, ten days apart; every answer is known after 90."""
+    rivers, churn = modules["rivers"], modules["churn"]
+    asked = [churn.Snapshot(day, f"c{day}", 2, 0, [1.0, *[float(day % 20 == 0)] * 18]) for day in range(0, 400, 10)]
+    told, chances = rivers.taught("logistic_regression", asked, lambda one: one.day % 20 == 0)
+    assert told.answers == 31
+    assert set(chances[:9]) == {0.5}
+    assert chances[-2] > 0.6 > 0.4 > chances[-1]
+
+
 def test_an_order_is_judged_by_what_was_known_five_days_before(modules: dict[str, ModuleType]) -> None:
     orders = modules["orders"]
     log = [orders.Order(day, day + 2, day + (30 if day % 3 else 12), day + 20) for day in range(90)]
@@ -172,6 +188,61 @@ def test_texts_are_judged_by_a_model_that_never_saw_them(modules: dict[str, Modu
     judged = [(number, ("thank you" if number % 2 else "terrible"), number % 2 * 2 - 1) for number in range(60)]
     score = texts.scorer_of(texts.learned_from(judged))
     assert score("terrible") < 0 < score("thank you")
+
+
+def test_what_a_project_in_words_is_asked_is_answered_when_the_horizon_is_over(
+    modules: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    modules["churn_words"].events(churn_log(tmp_path, "00019 20211220 1 10.00"), tmp_path)
+    asked, report = modules["product"].answers("churn", tmp_path)["likely-gone.buys"]
+    day = 86_400_000
+    assert {one.known_at - one.asked_at for one in asked} == {90 * day}
+    assert {one.happened for one in asked if one.asked_at > max(one.asked_at for one in asked) - 84 * day} == {
+        False,
+        True,
+    }
+    last = modules["churn_words"].tested(asked)
+    assert max(one.asked_at for one in last) - min(one.asked_at for one in last) == 60 * day
+    assert report.examples == len([one for one in asked if one.known_at <= report.at_ms])
+    # Who bought every month has bought so often before, whatever the windows hold.
+    bought = modules["churn_words"].days_bought(tmp_path / "log.gz")
+    for one in asked:
+        assert one.values[-1] == sum(at * day <= one.asked_at for at in bought[one.who])
+
+
+def test_only_orders_that_are_open_five_days_before_are_on_the_nightly_list(
+    modules: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    orders, words = modules["orders"], modules["orders_words"]
+    order = orders.Order
+    open_then, came, bought_later = order(1, 3, 30, 20), order(1, 2, 14, 20), order(16, 17, 30, 20)
+    log = [bought_later, came, open_then]
+    assert words.at_risk(log) == {"o0": open_then}
+    words.events(log, words.at_risk(log), tmp_path)
+    (row,) = (tmp_path / "due_soon.csv").read_text().splitlines()[1:]
+    assert row.split(",") == ["o0", str(15 * 86_400_000), "19", "2", "12", "6.0"]
+
+
+def test_the_best_measure_is_chosen_on_the_few_and_judged_on_others(modules: dict[str, ModuleType]) -> None:
+    few = modules["few"]
+
+    def one(number: int, *, yes: bool) -> Example:
+        right, wrong = 9.0 - number, (5.0 if number < 4 else None)
+        return Example("m", 1, number, 0, (wrong, right), came_at=int(yes))
+
+    known = [one(number, yes=number >= 5) for number in range(10)]
+    assert few.auc_of_best(known, [one(3, yes=False), one(8, yes=True)]) == 1.0
+    assert few.auc_of_best(known, [one(3, yes=True), one(8, yes=False)]) == 0.0
+    assert few.auc_of_model(known * 5, [one(3, yes=False), one(8, yes=True)]) == 1.0
+
+
+def test_the_real_log_of_music_is_ranked_better_than_by_chance(modules: dict[str, ModuleType]) -> None:
+    log = DATA / "sparkify_log_2018_11"
+    if not log.is_dir():
+        pytest.skip(f"the real logs are not in {DATA} - name their folder in BEFOREHAND_REAL_DATA")
+    _asked, report = modules["product"].answers("music", log, may_refuse=True)["stops-listening.plays"]
+    assert report.judged > 1_000
+    assert report.learners[0].auc > 0.7
 
 
 def test_without_the_logs_it_says_what_to_name(

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.core.examples import Example, who_of
+from engine.core.examples import IN_FORCE_AFTER_MS, Example, Snapshot, sealed, who_of
+from engine.core.judged import Judged
 from engine.core.kept import Shelf
 from engine.core.route import Router
 from engine.model import DAY_MS, Decision, Routed
@@ -24,7 +25,7 @@ from engine.shells.kafka.topics import topics_of
 from engine.shells.model_state import kept_models
 from engine.shells.wiring import load_configuration
 from engine.spec.models import MOST_EXAMPLES
-from tests.core import leavers, schools, watched_models
+from tests.core import leavers, rivers, schools, watched_models
 from tests.core.worlds import MONDAY
 from tests.kafka.memory_link import MemoryCluster
 
@@ -121,6 +122,7 @@ class Cluster:
         (3, 3, leavers, 20),
         (4, 9, watched_models, 20),
         (16, 8, watched_models, 20),
+        (4, 10, rivers, 10),
         (1, 4, schools, 6),
         (4, 5, schools, 6),
         (16, 7, schools, 6),
@@ -208,6 +210,29 @@ async def test_a_learner_that_is_added_knows_what_it_would_know_locally(
     assert made.rebuilt.keys() == {"naive_bayes"}
     assert 100 < made.rebuilt["naive_bayes"] < made.kept == known.kept
     assert made.tracks["naive_bayes"].answers > 100
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_was_judged_is_told_once_in_all_partitions_however_late_it_comes(late: bool, tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 4, watched_models)
+    cluster.shared.event_clock = False
+    (model,) = [name for name, spec in cluster.plan.judged.items() if spec.name == "may-leave.leaving"]
+    bad = Judged(answers=50, came=20, expected=5.0, log_loss=1.0, off_by=0.5, auc=0.6, lift=1.2)
+    snapshot = Snapshot(model, 1, leavers.AT, 300, 50, [], {}, judged={"logistic_regression": bad})
+    learned = wire.encode(wire.Learned(leavers.AT + DAY_MS, (sealed(snapshot, b""),)))
+    due = leavers.AT + IN_FORCE_AFTER_MS
+    marks = [wire.encode(wire.Mark(SOURCE, at)) for at in (leavers.AT, due, due + DAY_MS // 2)]
+    for number in range(4):
+        records = [marks[0], marks[1], marks[2], learned] if late else [marks[0], learned, marks[1], marks[2]]
+        await cluster.link.send(cluster.topics.events, number, [(None, each) for each in [*records, learned]])
+    await cluster.work(Random(1), restart=0.4)
+    raised = [
+        wire.read_candidate(record.value).signal
+        for number in range(4)
+        for record in cluster.link.places[cluster.topics.candidates, number].records
+        if record.key is not None
+    ]
+    assert [(each.detector, each.key, each.at) for each in raised if each] == [("surprised", "may-leave.leaving", due)]
 
 
 async def test_who_is_erased_is_in_no_answer_that_the_owner_keeps(tmp_path: Path) -> None:

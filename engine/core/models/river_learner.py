@@ -15,20 +15,24 @@ from typing import Any
 
 import msgspec
 
-from engine.core.models.chance import STEEPEST, Chance
+from engine.core.models.chance import STEEPEST, Chance, ChanceState
 from engine.core.models.river_names import build
 from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
 from engine.core.models.river_state import put_together, take_apart
 from engine.ports import Slot
 
 # How often it is looked whether it can still be kept, in answers.
-LOOKED_EVERY = 100
+LOOKED_EVERY = 500
 # What River's classes raise of numbers that they cannot take.
 UNABLE = (ArithmeticError, ValueError, LookupError)
 # And what they may besides, where they were put together from something that is none of them.
 BROKEN = (*UNABLE, TypeError, AttributeError)
 # Snapshots in use at a time: of each model the newest three, one for each learner.
 READY_MOST = 64
+
+
+# River's word is taken as it is until answers say otherwise.
+AS_IT_IS: ChanceState = (0, [0.0, 1.0], [[1.0, 0.0], [0.0, 1.0]])
 
 
 class Frozen(msgspec.Struct, array_like=True):
@@ -47,7 +51,7 @@ class Kept(msgspec.Struct, array_like=True):
     missed: int = 0
     full_at: int = 0
     model: bytes = b""
-    set_right: tuple[int, list[float], list[list[float]]] | None = None
+    set_right: ChanceState | None = None
 
 
 class RiverLearner:
@@ -55,12 +59,13 @@ class RiverLearner:
 
     def __init__(self, name: str, numbers: int, state: Slot | None = None) -> None:
         self._name = name
-        self._begin(msgspec.convert(state, Kept) if state else Kept())
+        self._begin(_kept(state) if state else Kept())
 
     def _begin(self, kept: Kept) -> None:
-        self._kept = kept
-        self._set_right = Chance(2, kept.set_right)
-        self._scaler, self._model = _opened(self._name, kept.model) or _new(self._name)
+        opened = _opened(self._name, kept.model) if kept.model else None
+        self._kept = Kept() if kept.model and opened is None else kept
+        self._set_right = Chance(2, self._kept.set_right or AS_IT_IS)
+        self._scaler, self._model = opened or _new(self._name)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
         if self._kept.full_at:
@@ -116,8 +121,15 @@ def odds_of(name: str, frozen: bytes, numbers: Sequence[float]) -> float | None:
 
 def trouble_with(state: Slot) -> tuple[int, int]:
     """At how many answers it had become too large to be kept (0 = it is not), and how many it could not take."""
-    kept = msgspec.convert(state, Kept)
+    kept = _kept(state)
     return kept.full_at, kept.missed
+
+
+def _kept(state: Slot) -> Kept:
+    try:
+        return msgspec.convert(state, Kept)
+    except msgspec.ValidationError:
+        return Kept()
 
 
 def _odds(scaler: Any, model: Any, features: dict[str, float]) -> float | None:

@@ -18,7 +18,7 @@ from engine.core.models.river_names import Unfit, build
 from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
 from engine.core.models.river_state import put_together, take_apart
 
-ANSWERS = 600
+ANSWERS = 400
 # After so many it is taken apart, and one that was put together goes on beside it.
 LOOKS = (1, 2, 50, 300)
 ASKED = 10
@@ -60,8 +60,8 @@ def _try(name: str) -> None:
         _teach(one, numbers, happened=happened)
         _teach(other, numbers, happened=happened)
         if count in LOOKS:
-            other = _put_together(one, other)
-    _put_together(one, other)
+            other = _put_together(one, other, count)
+    _put_together(one, other, ANSWERS)
 
 
 def _fresh(name: str) -> list[Any]:
@@ -75,11 +75,11 @@ def _teach(pair: list[Any], numbers: Numbers, *, happened: bool) -> None:
     model.learn_one(scaler.transform_one(numbers), happened)
 
 
-def _put_together(one: list[Any], other: list[Any]) -> list[Any]:
+def _put_together(one: list[Any], other: list[Any], count: int) -> list[Any]:
     """One that was taken apart and put together, once it is sure that it is the same, as is the other."""
     content = take_apart(one)
     if len(content) > MOST_BYTES:
-        size = f"{len(content) / 1024:,.0f} kB after {ANSWERS} answers or fewer"
+        size = f"{len(content) / 1024:,.0f} kB after {count} answers"
         raise Unfit(f"it takes {size}, and {MOST_BYTES // 1024} kB is the most - give it fewer or smaller parts")
     if take_apart(other) != content:
         raise Unfit("the same answers do not teach it the same")

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from engine.core.models.cautious import FIRST, Cautious
+from engine.core.models.cautious import FIRST, SETTLED, TRIED, Cautious
 from engine.core.models.chance import Chance
 
 NOISE = 12
@@ -65,12 +65,27 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_been(every: int) -> None:
     assert stopped.state() == model.state()
 
 
-def test_the_first_answers_are_put_away_once_they_are_learned() -> None:
+def test_the_first_answers_are_put_away_once_they_are_learned_and_one_way_is_settled_on() -> None:
     model = Cautious(2 + NOISE)
     assert model.weights() == [0.0] * (2 + NOISE)
-    for numbers, happened in answers(4, FIRST):
+    kept = []
+    for numbers, happened in answers(4, SETTLED):
         model.learn(numbers, happened=happened)
-    answered, _weights, _doubt, begun, first = model.state()
-    assert (answered, first) == (FIRST, [])
-    assert begun[0] == 1.0
-    assert begun[1] > begun[2]
+        first, attempts = model.state()
+        kept.append((len(first), len(attempts)))
+    assert kept[FIRST - 2 : FIRST] == [(FIRST - 1, 0), (0, len(TRIED))]
+    assert kept[SETTLED - 2 :] == [(0, len(TRIED)), (0, 1)]
+
+
+def test_what_shows_clearly_is_believed_soon() -> None:
+    model, chance = Cautious(3), Chance(3)
+    for numbers, happened in clear(1, 300):
+        model.learn(numbers, happened=happened)
+        chance.learn(numbers, happened=happened)
+    assert model.weights() == pytest.approx(chance.state()[1], abs=0.5)
+
+
+def clear(seed: int, count: int) -> list[tuple[list[float], bool]]:
+    chance = random.Random(seed)
+    rows = [[1.0, chance.gauss(0, 1), chance.gauss(0, 1)] for _ in range(count)]
+    return [(row, chance.random() < 1 / (1 + math.exp(2 - 3 * row[1] + 2 * row[2]))) for row in rows]
