@@ -11,6 +11,7 @@ come faster than that, so where time follows the events alone, each partition wa
 from __future__ import annotations
 
 import asyncio
+import time
 
 import msgspec
 
@@ -30,6 +31,8 @@ OWNER = 0  # the partition of decide
 FACT, ANSWERS, BLOCKS = "models", "answers", "kept answers"
 # So many kept answers are learned at a time: some hundredths of a second, with twenty measures two tenths.
 STEPS = 100
+# And for so long before the partition takes anything: one that stands still for longer is taken for stuck.
+PREPARED_WITHIN_S = 30.0
 Waiting = Tick | Notice
 
 
@@ -75,12 +78,13 @@ class Owner:
 
     async def prepare(self) -> None:
         """Teach learners that were added before the day's end asks for it, and let everything else go on meanwhile."""
-        while self._learn.prepare(STEPS) == STEPS:
+        end = time.monotonic() + PREPARED_WITHIN_S
+        while self._learn.prepare(STEPS) == STEPS and time.monotonic() < end:
             await asyncio.sleep(0)
 
     def settle(self) -> None:
         """Into the commit to come."""
-        self._learn.prepare(STEPS)  # what an erasure has undone
+        self._learn.prepare(STEPS)  # what there was no time for, or an erasure has undone
         for example in self._learn.fresh:
             self._rows[_row_of(example)] = row = msgspec.msgpack.encode(example)
             self._replica.row(ANSWERS, _row_of(example), row)
