@@ -241,8 +241,11 @@ def _judged(report: ModelReport) -> Iterator[str]:
     wide = max(22, *(len(each.learner) + 2 for each in report.learners))
     yield f"    {'':<{wide}}  {'AUC':>5}  {'log loss':>8}  {'off by':>6}  {'top tenth':>9}  {'lift':>5}  foreseen"
     for each in report.learners:
-        auc = "-" if each.auc is None else f"{each.auc:.3f}"
         name = each.learner + (" *" if each.counts else "")
+        if not each.judged:
+            yield f"    {name:<{wide}}  {'-':>5}  nothing that it said has been answered yet"
+            continue
+        auc = "-" if each.auc is None else f"{each.auc:.3f}"
         lead = spoken_length(round(each.lead_ms / DAY_MS) * DAY_MS) if each.lead_ms >= DAY_MS else "less than a day"
         yield (
             f"    {name:<{wide}}  {auc:>5}  {each.log_loss:>8.3f}  {each.calibration:>6.1%}  {each.top_share:>9.1%}  "
