@@ -261,3 +261,31 @@ def kept_about(owner: DecidePartition, key: str) -> list[int]:
     shelf = Shelf(MOST_EXAMPLES, owner.replica.head.rows[BLOCKS], owner.plan.models)
     (model,) = owner.plan.models
     return [lesson.asked_at for lesson in shelf.of(model) if lesson.who == who_of("customer", key)]
+
+
+async def test_a_large_snapshot_is_written_once_and_not_with_each_batch(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, leavers)
+    events, model = cluster.topics.events, next(iter(cluster.plan.models))
+    large = Snapshot(model, 1, MONDAY, 900, 90, [0.5] * 40_000, {})
+    told = wire.Learned(MONDAY + DAY_MS, (sealed(large, b""),))
+    await cluster.link.send(events, 0, [(None, wire.encode(wire.Mark(SOURCE, MONDAY, expects=(SOURCE,))))])
+    await cluster.link.send(events, 0, [(None, wire.encode(told))])
+    detect = DetectPartition(cluster.shared, 0, "writer")
+    await detect.open()
+    await detect.take(cluster.link.since(events, 0, 0, 2))
+    before = written_by(cluster, detect)
+    assert before > 9 * 40_000
+    for minute in range(20):
+        await cluster.link.send(events, 0, [(None, wire.encode(wire.Mark(SOURCE, MONDAY + minute * 60_000)))])
+        await detect.take(cluster.link.since(events, 0, 2 + minute, 1))
+    assert written_by(cluster, detect) - before < 40_000
+    await detect.close(is_ours=True)
+    again = DetectPartition(cluster.shared, 0, "another")
+    await again.open()
+    assert [kept.version for kept in again._stalls.models.all()] == [1]
+
+
+def written_by(cluster: Cluster, detect: DetectPartition) -> int:
+    """Bytes in the log of a partition."""
+    log = detect.replica.log
+    return sum(len(record.value or b"") for record in cluster.link.places[log.topic, log.partition].records)

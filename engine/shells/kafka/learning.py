@@ -29,6 +29,7 @@ from engine.shells.model_state import key_of, trusted
 
 OWNER = 0  # the partition of decide
 FACT, ANSWERS, BLOCKS = "models", "answers", "kept answers"
+FOLLOWED, SNAPSHOTS = "followed", "snapshots"
 # So many kept answers are learned at a time: some hundredths of a second, with twenty measures two tenths.
 STEPS = 100
 # And for so long before the partition takes anything: one that stands still for longer is taken for stuck.
@@ -120,7 +121,6 @@ class Followed(msgspec.Struct, array_like=True):
     """
 
     due: int = 0
-    snapshots: list[bytes] = []
     waiting: list[tuple[str, str, int]] = []
     is_over: bool = False
     now: int = 0
@@ -130,15 +130,16 @@ class Following:
     """Keeps up with the owner, for one partition of detect. With `waits`, time does not pass a day without its word."""
 
     def __init__(self, replica: Replica, plan: Plan, models: Models, *, waits: bool) -> None:
-        content = replica.head.facts.get(FACT)
+        facts = replica.head.facts
         self._replica = replica
-        self._kept = msgspec.msgpack.decode(content, type=Followed) if content else Followed()
+        self._kept = msgspec.msgpack.decode(facts.get(FOLLOWED, b"\x90"), type=Followed)
         self._key = key_of(plan.configuration)
         self._models = models
         self._asked = frozenset(plan.models)
         self._waits = waits and bool(plan.models)
         self._queue: list[Waiting] = [_read(*parts) for parts in self._kept.waiting]
-        for snapshot in trusted(self._kept.snapshots, self._key, self._asked):
+        given = msgspec.msgpack.decode(facts.get(SNAPSHOTS, b"\x90"), type=list[bytes])
+        for snapshot in trusted(given, self._key, self._asked):
             models.put(snapshot)
 
     def reached(self, told: int) -> int:
@@ -151,13 +152,15 @@ class Following:
         kept.now = now if self._waits else 0
         kept.waiting = [_written(notice) for notice in self._queue]
         if kept != Followed():
-            self._replica.fact(FACT, msgspec.msgpack.encode(kept))
+            self._replica.fact(FOLLOWED, msgspec.msgpack.encode(kept))
 
     def told(self, message: wire.Learned) -> None:
         """The owner's word. What was not signed with our key is not used."""
         for snapshot in trusted(message.snapshots, self._key, self._asked):
             self._models.put(snapshot)
-        self._kept.snapshots = [sealed(snapshot, self._key) for snapshot in self._models.all()]
+        # By themselves, as they may be large, and the rest of what is kept changes with each batch.
+        given = [sealed(snapshot, self._key) for snapshot in self._models.all()]
+        self._replica.fact(SNAPSHOTS, msgspec.msgpack.encode(given))
         self._kept.due = max(self._kept.due, message.due)
 
     def add(self, notices: list[Waiting], *, is_over: bool) -> None:
