@@ -26,7 +26,6 @@ LEARNERS = {
     "gaussian_nb": "river naive_bayes.GaussianNB",
     "hoeffding_tree": "river tree.HoeffdingTreeClassifier",
     "hoeffding_tree_of_depth_4": "river tree.HoeffdingTreeClassifier(max_depth=4)",
-    "bagged_trees": "river ensemble.BaggingClassifier(model=tree.HoeffdingTreeClassifier(max_depth=4),n_models=3)",
 }
 
 
