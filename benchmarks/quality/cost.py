@@ -24,7 +24,7 @@ from engine.core.models.demand import Demand
 from engine.core.models.rhythm import Rhythm
 from engine.core.state import Entity, Stalls
 from engine.model import Event, Record, Routed, Tick
-from engine.ports import Learner, OfPeriods, Sampling
+from engine.ports import Learner, Sampling
 from engine.shells.wiring import load_configuration, plan_of
 from engine.spec.departures import UsualSpec
 
@@ -99,11 +99,7 @@ def measures(chance: random.Random) -> Iterator[tuple[str, float, object]]:
     for name, (word, options, period) in WORDS.items():
         kind: Any = detectors.load()[word]
         made = kind.options(**options)
-        learner = (
-            kind.learner_of(word, made, Sampling(period=period, overlap=0 if period else 11))
-            if isinstance(kind, OfPeriods)
-            else kind.learner(word, made)
-        )
+        learner = kind.learner(word, made, Sampling(period=period, overlap=0 if period else 11))
         yield taken(name, learner, len(made.of), chance)
 
 

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from types import ModuleType
 
 import pytest
@@ -18,8 +19,8 @@ from tests.real.reading import DATA
 PARTS = Path(__file__).parents[2] / "benchmarks" / "quality"
 MINUTE_MS = 60_000
 NAMES = (
-    *("churn", "churn_words", "few", "issues", "measures", "music_words", "nab", "orders", "orders_words", "product"),
-    *("rivers", "run", "sentiment", "texts"),
+    *("churn", "churn_words", "cost", "few", "issues", "measures", "music_words", "nab", "orders", "orders_words"),
+    *("product", "rivers", "run", "sentiment", "texts"),
 )
 
 
@@ -258,3 +259,12 @@ def test_without_the_logs_it_says_what_to_name(
         with pytest.raises(SystemExit):
             modules["run"].main()
         assert told in capsys.readouterr().err
+
+
+def test_the_cost_of_every_word_can_be_measured(
+    modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = modules["cost"]
+    monkeypatch.setattr(cost, "us_each", lambda step, _count=0: step(0) or 1.0)
+    for kind in (cost.models, cost.measures, cost.rivers):
+        assert all(state is not None for _name, _took_us, state in kind(Random(7)))

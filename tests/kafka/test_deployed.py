@@ -42,7 +42,7 @@ PLANTED = {story.detector for story in simulate(SEED).stories}
 QUIET = {"Sinks that pause", "Oldest row kept", "Entities remembered", "Size of the state"}
 QUIET |= {"Experiments, in an hour", "Time to a person, 90 of 100", "Goals reached in a day"}
 QUIET |= {"How well chances rank", "Foreseen", "Lift over the best single measure", "Learned up to", "Off by"}
-QUIET |= {"Log loss", "Answers"}
+QUIET |= {"Log loss", "Answers", "Stands still"}
 PANELS = {title for title, _ in panel_queries()} - QUIET
 STOP_WITHIN_S = 20  # stop_grace_period
 
