@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.core.comparing import settled, settled_turn
+from engine.core.comparing import LESS, MORE, settled, settled_turn
 from engine.core.compiled import Compiled, Measure, Truth, Turn
 from engine.core.matching import holds
 from engine.core.state import Entity
 from engine.model import Reading, Scalar
 from engine.spec.types import Compare
-
-MORE, LESS = ("above", "at_least"), ("below", "at_most")
 
 
 class _Side:

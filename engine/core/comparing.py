@@ -17,6 +17,7 @@ from engine.model import HOUR_MS, Reading
 from engine.ports import NEVER
 from engine.spec.types import Compare
 
+MORE, LESS = ("above", "at_least"), ("below", "at_most")
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"above": gt, "at_least": ge, "below": lt, "at_most": le}
 
 
@@ -27,7 +28,7 @@ def compare(spec: Compare, measure: Measure, *, in_range: bool = False) -> Compi
     if low and measure.closed and not periods:
         periods = 1  # a low count of an open period says nothing until the period closes
     truth = _in_a_row(spec, measure, periods) if periods else _now(spec, measure, low)
-    rises = measure.moves == "down" and spec.comparator in ("above", "at_least")
+    rises = measure.moves == "down" and spec.comparator in MORE
     timed = bool(periods) or low or measure.is_sampled or rises
     wait = settled_turn(measure) if low and not periods else measure.turn
 
@@ -42,7 +43,7 @@ def _is_low(spec: Compare, measure: Measure) -> bool:
     """Only time can make it true: a count that should be small, or zero."""
     if measure.moves != "up":
         return False
-    return spec.comparator in ("below", "at_most") or (spec.comparator == "is" and spec.limit == 0)
+    return spec.comparator in LESS or (spec.comparator == "is" and spec.limit == 0)
 
 
 def _now(spec: Compare, measure: Measure, low: bool) -> Truth:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, assert_never
 
 from engine.core.against import against
-from engine.core.comparing import compare
+from engine.core.comparing import MORE, compare
 from engine.core.compiled import Compiled, Joined, Measure, Truth, slot_of
 from engine.core.state import Entity
 from engine.model import Reading
@@ -48,7 +48,7 @@ def _part_of_all(
     part: ConditionSpec, whole: AllOf, measures: dict[str, Measure], kept: Callable[[Kept], tuple[int, Condition]]
 ) -> Compiled:
     """The upper bound of a range needs no full window: its lower bound already asks for events."""
-    floors = {p.measure for p in whole.parts if isinstance(p, Compare) and p.comparator in ("above", "at_least")}
+    floors = {p.measure for p in whole.parts if isinstance(p, Compare) and p.comparator in MORE}
     if isinstance(part, Compare) and part.measure in floors and not part.in_a_row:
         return _limited(part, measures, in_range=True)
     return compile_condition(part, measures, kept)

@@ -186,9 +186,11 @@ def signal_of(
 
 def _models(judge: Judge, entity: Entity) -> dict[str, str]:
     """The versions of the models that its chances and what is usual among peers were told from, by measures' names."""
+    if not judge.versions:
+        return {}
     formulas = {measure.name for measure in judge.spec.watch if measure.word == FORMULA}
     found = {}
-    for measure in judge.measures if judge.versions else ():
+    for measure in judge.measures:
         version = judge.versions.get(measure.at[0]) if measure.at and measure.name not in formulas else None
         slot = entity.slots[measure.at[0]] if version else None
         if version and slot and not measure.name.startswith(WHY):

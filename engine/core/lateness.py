@@ -7,11 +7,11 @@ from engine.spec.types import DetectorSpec, ProjectSpec
 
 
 def lateness_of(project: ProjectSpec, spec: DetectorSpec, events: tuple[str, ...]) -> int:
-    """The longest of the streams that carry these events; a stream that does not list its events may carry any.
+    """The longest of the streams that may carry these events.
 
     Where it reads profiles, those that bring them count as well.
     """
-    carrying = [s.lateness_ms for s in project.streams if not s.events or not set(s.events).isdisjoint(events)]
+    carrying = [s.lateness_ms for s in project.streams if s.may_carry(events)]
     found = carrying or [s.lateness_ms for s in project.streams]
     if reads_profile(spec):
         found = found + [s.lateness_ms for s in project.streams if s.describes == spec.per]

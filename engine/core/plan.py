@@ -31,6 +31,7 @@ from engine.core.treating import Treats, treats_of
 from engine.ports import Condition, ConditionKind, MeasureKind, Plugins, Slot, Tracker
 from engine.spec.departures import PEERS, USUAL
 from engine.spec.formula import FORMULA
+from engine.spec.happened import ANY_EVENT
 from engine.spec.judged import MODEL, hears_models
 from engine.spec.members import APPROVED, DECLINED, guard_of
 from engine.spec.profile import PROFILE, reads_profile
@@ -44,8 +45,6 @@ from engine.spec.types import (
     Kept,
     MeasureSpec,
 )
-
-ANY_EVENT = "*"
 
 
 class Judge(msgspec.Struct, frozen=True, kw_only=True):

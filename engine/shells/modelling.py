@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.crowds import among
+from engine.core.examples import is_enough
 from engine.core.models.classifiers import trouble_of
 from engine.core.models.track import Track, best_measure, quality_of
 from engine.core.moments import spoken_length, spoken_number
@@ -136,7 +137,6 @@ def _segments(spec: ModelSpec, teaching: Teaching) -> Iterator[SegmentReport]:
 def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
     newest = teaching.judged.get(spec.learner)
     rule, rule_auc, rule_share = best_measure(teaching.rules)
-    rarer = min(teaching.yes, teaching.examples - teaching.yes)
     first = quality_of(teaching.tracks.get(spec.learner, Track()))
     return ModelReport(
         model=spec.name,
@@ -148,7 +148,7 @@ def _report(spec: ModelSpec, teaching: Teaching) -> ModelReport:
         treated=teaching.left_out,
         held_out=teaching.held_out,
         needs=spec.needs,
-        is_ready=teaching.examples >= spec.needs and rarer >= max(1, spec.needs // 10),
+        is_ready=is_enough(teaching.examples, teaching.yes, spec.needs),
         judged=first.answers,
         share=first.share,
         rule=rule,

@@ -15,6 +15,7 @@ from engine.ports import As, FieldTest
 from engine.spec.conditions import used_by
 from engine.spec.departures import CHANCE
 from engine.spec.detectors import ReadDetector
+from engine.spec.happened import ANY_EVENT
 from engine.spec.nodes import MappingNode, text_of
 from engine.spec.reading import event_types, options_of
 from engine.spec.remedy import followers
@@ -37,7 +38,6 @@ MODEL, JUDGED = "model", "model.judged"
 FIGURES = ("answers", "came", "expected", "log_loss", "off_by", "auc", "lift")
 FIELDS = (MODEL, "version", "learner", *FIGURES)
 CHALLENGERS = "challengers"
-ANY_EVENT = "*"
 
 
 def plain_name(learner: str) -> str:

@@ -20,7 +20,7 @@ LATEST_MS = DAY_MS
 def judge_lateness(spec: DetectorSpec, measures: Mapping[str, Measure], when: Node, world: World) -> None:
     """A chance waits for the streams that its detector reads, and peers for the slowest of all, to hear everybody."""
     late = [stream for stream in world.project.streams if stream.lateness_ms > LATEST_MS]
-    read = [stream for stream in late if not stream.events or not set(stream.events).isdisjoint(spec.events)]
+    read = [stream for stream in late if stream.may_carry(spec.events)]
     for measure in measures.values():
         if read and measure.word == CHANCE:
             world.report.error(measure.key, "no-effect", _never(f"'{measure.name}'", read[0].name))

@@ -5,7 +5,7 @@ Durations are int milliseconds. Names are as written. `Place` says where in whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -305,6 +305,10 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     strict_json: bool = False
     text: TextSpec | None = None
     place: Place = Place()
+
+    def may_carry(self, events: Collection[str]) -> bool:
+        """One of these types? A stream that does not list its events may carry any."""
+        return not self.events or not set(self.events).isdisjoint(events)
 
 
 class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):

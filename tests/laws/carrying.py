@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.core.route import Row
-from engine.shells.backtest import decision_lines
+from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.model_state import kept_models
 from engine.shells.partition import Partition
 
@@ -41,3 +41,14 @@ def carried(world: SmallWorld, folder: Path, size: int, restart_every: int = 0) 
     found = outcome(part)
     part.store.close()
     return found
+
+
+def backtested(world: SmallWorld, folder: Path) -> list[bytes]:
+    """Every decision of a backtest over the same records, out of a file for each stream."""
+    plan = world.partition(folder).plan
+    for stream in {row.stream for row in world.rows()}:
+        lines = [row.raw + b"\n" for row in world.rows() if row.stream == stream]
+        (folder / f"{stream}.jsonl").write_bytes(b"".join(lines))
+    run = Backtest(plan, folder)
+    run.run()
+    return decision_lines(run.decisions)

@@ -15,7 +15,6 @@ from engine.core.learning import Learn
 from engine.core.route import Router
 from engine.core.teaching import LearnState
 from engine.model import DAY_MS
-from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.model_state import kept_models
 from tests.core import leavers
 from tests.core.leavers import DETECTOR, PROJECT, finish, partition, rows, take
@@ -51,11 +50,7 @@ def test_restarts_make_no_difference(restart_every: int, tmp_path: Path, straigh
 
 
 def test_a_backtest_decides_the_same(tmp_path: Path, straight: tuple[list[bytes], bytes]) -> None:
-    part = partition(tmp_path)
-    (tmp_path / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in rows()))
-    run = Backtest(part.plan, tmp_path)
-    run.run()
-    assert decision_lines(run.decisions) == straight[0]
+    assert carrying.backtested(leavers, tmp_path) == straight[0]
 
 
 class Watching(Learn):

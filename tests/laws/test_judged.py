@@ -8,9 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.shells.backtest import Backtest, decision_lines
 from tests.core import watched_models
-from tests.core.watched_models import partition, rows
 from tests.laws import carrying
 
 carried = partial(carrying.carried, watched_models)
@@ -40,8 +38,4 @@ def test_restarts_make_no_difference(restart_every: int, tmp_path: Path, straigh
 
 
 def test_a_backtest_decides_the_same(tmp_path: Path, straight: tuple[list[bytes], bytes]) -> None:
-    part = partition(tmp_path)
-    (tmp_path / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in rows()))
-    run = Backtest(part.plan, tmp_path)
-    run.run()
-    assert decision_lines(run.decisions) == straight[0]
+    assert carrying.backtested(watched_models, tmp_path) == straight[0]

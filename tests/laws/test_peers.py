@@ -13,7 +13,6 @@ from engine.core.chain import Chain
 from engine.core.examples import who_of
 from engine.core.route import Router
 from engine.model import DAY_MS
-from engine.shells.backtest import Backtest, decision_lines
 from engine.shells.model_state import forget, kept_models
 from tests.core import schools
 from tests.core.schools import AT, BAD_DAY, DAYS, SCHOOLS, partition, rows, take
@@ -49,13 +48,7 @@ def test_restarts_make_no_difference(restart_every: int, tmp_path: Path, straigh
 
 
 def test_a_backtest_decides_the_same(tmp_path: Path, straight: tuple[list[bytes], bytes]) -> None:
-    part = partition(tmp_path)
-    for stream in ("usage", "crm"):
-        lines = [row.raw + b"\n" for row in rows() if row.stream == stream]
-        (tmp_path / f"{stream}.jsonl").write_bytes(b"".join(lines))
-    run = Backtest(part.plan, tmp_path)
-    run.run()
-    assert decision_lines(run.decisions) == straight[0]
+    assert carrying.backtested(schools, tmp_path) == straight[0]
 
 
 def test_how_often_time_is_told_makes_no_difference(tmp_path: Path) -> None:

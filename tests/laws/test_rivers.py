@@ -7,7 +7,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.shells.backtest import Backtest, decision_lines
 from tests.core import rivers
 from tests.laws import carrying
 
@@ -31,8 +30,4 @@ def test_the_way_makes_no_difference(
 
 
 def test_a_backtest_decides_the_same(tmp_path: Path, straight: tuple[list[bytes], bytes]) -> None:
-    part = rivers.partition(tmp_path)
-    (tmp_path / "usage.jsonl").write_bytes(b"".join(row.raw + b"\n" for row in rivers.rows()))
-    run = Backtest(part.plan, tmp_path)
-    run.run()
-    assert decision_lines(run.decisions) == straight[0]
+    assert carrying.backtested(rivers, tmp_path) == straight[0]

@@ -18,6 +18,7 @@ from engine.core.models.cautious import Cautious
 from engine.core.models.chance import STEEPEST, Chance, ChanceState
 from engine.core.models.river_learner import RiverLearner, odds_of, trouble_with
 from engine.ports import Slot
+from engine.spec.learners import RIVER
 
 # What is given away: of our own learners numbers, of River's a model that was taken apart. Empty: it knows too little.
 Frozen: TypeAlias = list[float] | bytes
@@ -103,8 +104,6 @@ CLASSIFIERS: dict[str, type[LogisticRegression | NaiveBayes]] = {
 }
 
 
-# The first word of the names of River's learners, as in `river LogisticRegression(l2=0.01)`.
-RIVER = "river"
 # Goes up when our own learn in another way.
 OWN = "1"
 

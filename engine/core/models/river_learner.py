@@ -64,12 +64,14 @@ class RiverLearner:
     def _begin(self, kept: Kept) -> None:
         opened = _opened(self._name, kept.model) if kept.model else None
         self._kept = Kept() if kept.model and opened is None else kept
+        self._is_kept = bool(self._kept.model)
         self._set_right = Chance(2, self._kept.set_right or AS_IT_IS)
-        self._scaler, self._model = opened or _new(self._name)
+        self._scaler, self._model = opened or fresh(self._name)
 
     def learn(self, numbers: Sequence[float], *, happened: bool) -> None:
         if self._kept.full_at:
             return
+        self._is_kept = False
         features = features_of(numbers)
         odds = _odds(self._scaler, self._model, features)
         if odds is not None and self._kept.answers:
@@ -88,17 +90,21 @@ class RiverLearner:
         kept = self._kept
         content = _packed(self._scaler, self._model)
         if content:
-            kept.model, kept.set_right = content, self._set_right.state()
+            kept.model, kept.set_right, self._is_kept = content, self._set_right.state(), True
         else:
             self._begin(msgspec.structs.replace(kept, full_at=kept.answers))
 
-    def state(self) -> Slot:
-        if not self._kept.full_at:
+    def _newest(self) -> Kept:
+        """With all that was learned. It is taken apart once, whoever asks for it."""
+        if not self._kept.full_at and not self._is_kept:
             self._keep()
-        return msgspec.to_builtins(self._kept, builtin_types=(bytes,))  # type: ignore[no-any-return]
+        return self._kept
+
+    def state(self) -> Slot:
+        return msgspec.to_builtins(self._newest(), builtin_types=(bytes,))  # type: ignore[no-any-return]
 
     def frozen(self) -> bytes:
-        kept = msgspec.convert(self.state(), Kept)
+        kept = self._newest()
         if not kept.model or kept.set_right is None or not kept.set_right[0]:
             return b""
         return msgspec.msgpack.encode(Frozen(kept.set_right[1], kept.model))
@@ -162,11 +168,11 @@ def _opened(name: str, content: bytes) -> tuple[Any, Any] | None:
         scaler, model = put_together(content)
     except (Refused, TypeError, ValueError):
         return None
-    fresh = _new(name)
-    return (scaler, model) if (type(scaler), type(model)) == (type(fresh[0]), type(fresh[1])) else None
+    return (scaler, model) if [type(scaler), type(model)] == [type(each) for each in fresh(name)] else None
 
 
-def _new(name: str) -> tuple[Any, Any]:
+def fresh(name: str) -> tuple[Any, Any]:
+    """River's scaler and a new model of that name behind it. Raises Unfit."""
     return import_module("river.preprocessing").StandardScaler(), build(name)
 
 

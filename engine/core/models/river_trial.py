@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
-from engine.core.models.river_learner import features_of
-from engine.core.models.river_names import Unfit, build
+from engine.core.models.river_learner import features_of, fresh
+from engine.core.models.river_names import Unfit
 from engine.core.models.river_parts import MOST_BYTES, NotKept, Refused
 from engine.core.models.river_state import put_together, take_apart
 
@@ -55,17 +54,13 @@ def why_not(name: str) -> str:
 
 
 def _try(name: str) -> None:
-    one, other = _fresh(name), _fresh(name)
+    one, other = [*fresh(name)], [*fresh(name)]
     for count, (numbers, happened) in enumerate(answers(), 1):
         _teach(one, numbers, happened=happened)
         _teach(other, numbers, happened=happened)
         if count in LOOKS:
             other = _put_together(one, other, count)
     _put_together(one, other, ANSWERS)
-
-
-def _fresh(name: str) -> list[Any]:
-    return [import_module("river.preprocessing").StandardScaler(), build(name)]
 
 
 def _teach(pair: list[Any], numbers: Numbers, *, happened: bool) -> None:
